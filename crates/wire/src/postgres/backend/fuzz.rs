@@ -1,0 +1,60 @@
+//! Body of the fuzz target.
+
+use bytes::BytesMut;
+
+use super::{Message, Tag, encode};
+use crate::postgres::{HEADER, Limits, Side, scan};
+
+/// Whatever the bytes, parsing ends, and what was understood encodes to what was read.
+#[doc(hidden)]
+pub fn fuzz_backend(data: &[u8]) {
+    for found in scan(data, &Limits::new(Side::Backend)) {
+        let Ok((byte, range)) = found else { return };
+        let Some(tag) = Tag::from_byte(byte) else { return };
+        let body = data.get(range).and_then(|message| message.get(HEADER..)).unwrap_or_default();
+        let Ok(message) = Message::parse(tag, body) else { continue };
+        let mut again = BytesMut::new();
+        let encoded = match &message {
+            Message::Authentication(authentication) => encode::authentication(&mut again, authentication),
+            Message::BackendKeyData(key) => encode::backend_key_data(&mut again, key.pid, key.secret),
+            Message::CommandComplete(complete) => {
+                let _ = complete.rows();
+                assert!(complete.tag.starts_with(complete.verb()));
+                encode::command_complete(&mut again, complete.tag)
+            }
+            Message::CopyInResponse(copy) | Message::CopyOutResponse(copy) | Message::CopyBothResponse(copy) => {
+                encode::copy_response(&mut again, tag, copy.format, &copy.columns)
+            }
+            Message::DataRow(row) => encode::data_row(&mut again, &row.values),
+            Message::NotificationResponse(said) => {
+                encode::notification(&mut again, said.pid, said.channel, said.payload)
+            }
+            Message::ParameterDescription(types) => encode::parameter_description(&mut again, types),
+            Message::ParameterStatus(status) => encode::parameter_status(&mut again, status.name, status.value),
+            Message::RowDescription(rows) => encode::row_description(&mut again, &rows.columns),
+            Message::ReadyForQuery(status) => {
+                encode::ready_for_query(&mut again, *status);
+                Ok(())
+            }
+            Message::BindComplete
+            | Message::CloseComplete
+            | Message::CopyDone
+            | Message::EmptyQueryResponse
+            | Message::NoData
+            | Message::ParseComplete
+            | Message::PortalSuspended => {
+                encode::empty(&mut again, tag);
+                Ok(())
+            }
+            Message::ErrorResponse(fields) | Message::NoticeResponse(fields) => {
+                assert_eq!(fields.code().len(), 5);
+                let _ = fields.severity();
+                continue;
+            }
+            // a bare minor number is read but never written
+            Message::NegotiateProtocolVersion(_) | Message::CopyData(_) | Message::FunctionCallResponse(_) => continue,
+        };
+        assert_eq!(encoded, Ok(()));
+        assert_eq!(again.get(HEADER..), Some(body), "{message:?}");
+    }
+}
