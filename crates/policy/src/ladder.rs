@@ -1,0 +1,96 @@
+//! The mask vector: the highest rung of each column that the policies permit.
+
+use std::collections::HashMap;
+
+use chaperone_model::{Class, Classification, Masks, Rung, TableName};
+
+use crate::authority::{Authority, Verdict};
+use crate::schema::{self, Ask};
+use crate::set::PolicyId;
+
+/// What the rungs of one kind of column come to.
+#[derive(Clone)]
+enum Outcome {
+    Rung(Rung),
+    /// Not even redacted.
+    Withheld(Vec<PolicyId>),
+}
+
+impl Authority {
+    /// The rung of each of `columns` (a live table and all its columns) at `now` (seconds since the Unix epoch): `raw`
+    /// if permitted, else `partial` if permitted, else `redacted`. A column that holds no protected data is raw unless
+    /// a policy forbids it. Empty on a connection that declares no PHI.
+    ///
+    /// `read_redacted` is implied by `select` and needs no policy; where one *forbids* it for a column, the table is
+    /// withheld: [`decide`](Authority::decide) then denies every `select` on it, naming that policy. So call this
+    /// first; until then such a table is denied as well.
+    pub fn masks(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Masks {
+        let mut masks = Masks::default();
+        let Classification::Tables(tables) = &*self.classification.clone() else { return masks };
+        let class =
+            |table: &TableName, column: &str| tables.get(table).map_or(Class::Unknown, |classes| classes.class(column));
+        let all = || {
+            columns
+                .iter()
+                .flat_map(|(table, names)| names.iter().map(move |name| (table, name.as_str(), class(table, name))))
+        };
+        let entities = match &self.asker {
+            Ok(asker) => asker.entities_with_columns(all()),
+            Err(broken) => Err(broken.clone()),
+        };
+        // without entities nothing is set, and what is not set is redacted
+        let Ok(entities) = entities else { return masks };
+
+        // most policies speak of classes, so most columns share their answer with the others of their class
+        let rungs = [Rung::Raw, Rung::Partial, Rung::Redacted];
+        let apart = rungs.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
+        let mut known: HashMap<Class, Outcome> = HashMap::new();
+        self.forget();
+        for (table, _) in columns {
+            self.withheld.remove(table);
+            self.masked.insert(table.clone());
+        }
+        for (table, column, class) in all() {
+            let outcome = match known.get(&class) {
+                Some(outcome) if !apart => outcome.clone(),
+                _ => {
+                    let uid = schema::column(&self.connection, table, column);
+                    let rung = |rung| self.ask_about(Ask::Read(rung), uid.clone(), &entities, None, now);
+                    climb(class, rung)
+                }
+            };
+            known.insert(class, outcome.clone());
+            match outcome {
+                Outcome::Rung(rung) => masks.set(table, column, rung),
+                Outcome::Withheld(policies) => self.withheld.entry(table.clone()).or_default().extend(policies),
+            }
+        }
+        for policies in self.withheld.values_mut() {
+            policies.sort();
+            policies.dedup();
+        }
+        masks
+    }
+
+    /// The tables that may not be read even redacted, with the policies that forbid it. Known after
+    /// [`masks`](Authority::masks).
+    pub fn withheld(&self) -> impl Iterator<Item = (&TableName, &[PolicyId])> {
+        self.withheld.iter().map(|(table, policies)| (table, policies.as_slice()))
+    }
+}
+
+fn climb(class: Class, ask: impl Fn(Rung) -> Verdict) -> Outcome {
+    if let Verdict::Forbidden(policies) | Verdict::Failed(policies) = ask(Rung::Redacted) {
+        return Outcome::Withheld(policies.to_vec());
+    }
+    match ask(Rung::Raw) {
+        Verdict::Permitted(_) => Outcome::Rung(Rung::Raw),
+        Verdict::Unmentioned if !class.is_protected() => Outcome::Rung(Rung::Raw),
+        // there is nothing to coarsen in what is not protected: it is seen or it is not
+        _ if !class.is_protected() => Outcome::Rung(Rung::Redacted),
+        Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => match ask(Rung::Partial) {
+            Verdict::Permitted(_) => Outcome::Rung(Rung::Partial),
+            Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => Outcome::Rung(Rung::Redacted),
+        },
+    }
+}

@@ -1,0 +1,289 @@
+//! Policies, loaded and validated.
+
+use std::collections::{BTreeSet, HashMap};
+
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, Policy, PolicySet as CedarSet, PrincipalConstraint, ResourceConstraint,
+    ValidationMode, Validator,
+};
+use miette::Diagnostic;
+use sha2::{Digest, Sha256};
+
+use crate::reads::Reads;
+use crate::schema;
+
+/// The id of a policy: its `@id` annotation, or `<file>#<n>` for the n-th policy of a file, counted from 1.
+pub type PolicyId = String;
+
+/// Why a set of policies is not loaded. Every text names file, line and policy, and quotes no data: policies are the
+/// operator's own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct PolicyError {
+    /// Everything that is wrong, in the order of files and lines; never empty.
+    pub faults: Vec<PolicyFault>,
+}
+
+/// One thing that is wrong with a policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{file}:{line}: {}{message}", .policy.as_ref().map(|p| format!("policy `{p}`: ")).unwrap_or_default())]
+pub struct PolicyFault {
+    /// The file, as named by whoever loaded it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The policy, where the text could be parsed that far.
+    pub policy: Option<PolicyId>,
+    /// What is wrong, and where Cedar knows it, what was probably meant.
+    pub message: String,
+}
+
+/// A policy that speaks of tables or columns rather than of a whole connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRule {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Whether it forbids. One that permits is merely without effect where tables are not known; one that forbids
+    /// would be silently broken.
+    pub forbids: bool,
+    /// The connections whose tables or columns it names; empty if it speaks of tables without naming any.
+    pub connections: BTreeSet<String>,
+}
+
+impl TableRule {
+    /// Whether it speaks of tables of `connection`.
+    pub fn concerns(&self, connection: &str) -> bool {
+        self.connections.is_empty() || self.connections.contains(&schema::part(connection))
+    }
+}
+
+/// A validated, immutable set of policies. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct PolicySet {
+    pub(crate) rules: Vec<Rule>,
+    version: String,
+}
+
+/// One policy, with what its text says about when it can matter.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: PolicyId,
+    pub(crate) policy: Policy,
+    pub(crate) reads: Reads,
+    file: String,
+    line: usize,
+}
+
+impl PolicySet {
+    /// Loads `files`, each a name for error texts and its Cedar text.
+    ///
+    /// # Errors
+    /// A text that does not parse; an id used twice; a template; a policy that does not validate strictly against
+    /// [`SCHEMA`](crate::SCHEMA), or that Cedar warns about (it could never apply, or holds confusable characters);
+    /// one that could fail during evaluation: arithmetic and `offset` overflow, and an attribute of an entity named
+    /// in the text may not be there.
+    pub fn load(files: &[(String, String)]) -> Result<PolicySet, PolicyError> {
+        let mut faults = Vec::new();
+        let mut rules = Vec::new();
+        for (file, text) in files {
+            parse(file, text, &mut rules, &mut faults);
+        }
+        let texts: HashMap<&str, &str> = files.iter().map(|(f, t)| (f.as_str(), t.as_str())).collect();
+        if texts.len() != files.len() {
+            faults.push(PolicyFault {
+                file: String::new(),
+                line: 1,
+                policy: None,
+                message: "two files have the same name".into(),
+            });
+        }
+        refuse_duplicates(&rules, &mut faults);
+        if faults.is_empty() {
+            validate(&rules, &texts, &mut faults);
+        }
+        if !faults.is_empty() {
+            faults.sort();
+            faults.dedup();
+            return Err(PolicyError { faults });
+        }
+        Ok(PolicySet { rules, version: version(files) })
+    }
+
+    /// Identifies the texts: the first 128 bits of a SHA-256 over names and texts, in hexadecimal. The order of the
+    /// files does not matter.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// How many policies there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none: everything is then denied.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The policies that speak of tables or columns. On a connection that declares no PHI tables are not resolved and
+    /// every statement is decided on the connection alone, so none of these can bind there: refuse a configuration
+    /// where one that forbids [concerns](TableRule::concerns) such a connection, warn about one that permits.
+    pub fn table_rules(&self) -> Vec<TableRule> {
+        self.rules.iter().filter_map(Rule::table_rule).collect()
+    }
+
+    /// The connections named in the policies, to be compared with those that are configured.
+    pub fn connections(&self) -> BTreeSet<String> {
+        self.rules.iter().flat_map(|rule| ids(&rule.policy, "Connection")).collect()
+    }
+
+    /// Where a policy stands: file and line.
+    pub fn location(&self, id: &str) -> Option<(&str, usize)> {
+        self.rules.iter().find(|rule| rule.id == id).map(|rule| (rule.file.as_str(), rule.line))
+    }
+}
+
+impl Rule {
+    pub(crate) fn forbids(&self) -> bool {
+        self.policy.effect() == Effect::Forbid
+    }
+
+    /// Whether its scope can match this agent; what it says of actions and resources is not looked at.
+    pub(crate) fn concerns(&self, agent: &EntityUid, groups: &[EntityUid]) -> bool {
+        match self.policy.principal_constraint() {
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
+            PrincipalConstraint::Eq(uid) => uid == *agent,
+            PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => uid == *agent || groups.contains(&uid),
+        }
+    }
+
+    /// Whether its scope can match this action.
+    pub(crate) fn covers(&self, action: &EntityUid) -> bool {
+        match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(uid) => uid == *action,
+            ActionConstraint::In(uids) => uids.contains(action),
+        }
+    }
+
+    /// Whether what it says depends on more of a resource than its connection and its class.
+    pub(crate) fn tells_tables_apart(&self) -> bool {
+        self.reads.resource || !ids(&self.policy, "Table").is_empty() || !ids(&self.policy, "Column").is_empty()
+    }
+
+    fn table_rule(&self) -> Option<TableRule> {
+        let is_typed = match self.policy.resource_constraint() {
+            ResourceConstraint::Is(t) | ResourceConstraint::IsIn(t, _) => t.basename() != "Connection",
+            ResourceConstraint::Any | ResourceConstraint::In(_) | ResourceConstraint::Eq(_) => false,
+        };
+        if !is_typed && !self.tells_tables_apart() {
+            return None;
+        }
+        let named = ids(&self.policy, "Table").into_iter().chain(ids(&self.policy, "Column"));
+        let connections = named.map(|id| id.split('/').next().unwrap_or_default().to_owned()).collect();
+        Some(TableRule { policy: self.id.clone(), forbids: self.forbids(), connections })
+    }
+}
+
+/// The ids of the entities of one type that a policy names.
+fn ids(policy: &Policy, type_name: &str) -> Vec<String> {
+    let literals = policy.entity_literals().into_iter();
+    literals.filter(|uid| uid.type_name().basename() == type_name).map(|uid| uid.id().unescaped().to_owned()).collect()
+}
+
+/// Parses one file; what is wrong with a single policy does not hide what is wrong with the next.
+fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyFault>) {
+    let fault = |line, policy, message| PolicyFault { file: file.to_owned(), line, policy, message };
+    let set: CedarSet = match text.parse() {
+        Ok(set) => set,
+        Err(errors) => {
+            let errors: &cedar_policy::ParseErrors = &errors;
+            faults.extend(errors.iter().map(|e| fault(line_of(e, text).unwrap_or(1), None, words(e))));
+            return;
+        }
+    };
+    for template in set.templates() {
+        let line = line_of_text(text, &template.to_string());
+        faults.push(fault(line, None, "a template: there is nothing to fill its slots in".into()));
+    }
+    for (n, policy) in set.policies().enumerate() {
+        let id = policy.annotation("id").filter(|id| !id.is_empty()).map(str::to_owned);
+        let id = id.unwrap_or_else(|| format!("{file}#{}", n + 1));
+        let line = line_of_text(text, &policy.to_string());
+        match Reads::of(policy) {
+            Ok(reads) => {
+                let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
+                rules.push(Rule { id, policy, reads, file: file.to_owned(), line });
+            }
+            Err(message) => faults.push(fault(line, Some(id), message)),
+        }
+    }
+}
+
+fn refuse_duplicates(rules: &[Rule], faults: &mut Vec<PolicyFault>) {
+    let mut seen: HashMap<&str, &Rule> = HashMap::new();
+    for rule in rules {
+        if let Some(first) = seen.insert(&rule.id, rule) {
+            let message = format!("its id is used before, in {}:{}", first.file, first.line);
+            faults.push(rule.fault(rule.line, message));
+        }
+    }
+}
+
+/// Cedar's strict validation. Level 1: attributes are read from the principal and the resource, which are always
+/// there, and not from entities named in the text, which may not be.
+fn validate(rules: &[Rule], texts: &HashMap<&str, &str>, faults: &mut Vec<PolicyFault>) {
+    let set = CedarSet::from_policies(rules.iter().map(|rule| rule.policy.clone()));
+    let set = set.expect("ids were found to be different");
+    let result = Validator::new(schema::PARSED.clone()).validate_with_level(&set, ValidationMode::Strict, 1);
+    let errors = result.validation_errors().map(|e| (e.policy_id(), e as &dyn Diagnostic));
+    let warnings = result.validation_warnings().map(|w| (w.policy_id(), w as &dyn Diagnostic));
+    for (id, found) in errors.chain(warnings) {
+        let id: &str = id.as_ref();
+        let Some(rule) = rules.iter().find(|rule| rule.id == id) else { continue };
+        let text = texts.get(rule.file.as_str()).copied().unwrap_or_default();
+        // Cedar opens every text with the id, which a fault has already
+        let message = words(found);
+        let message = message.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(&message).to_owned();
+        faults.push(rule.fault(line_of(found, text).unwrap_or(rule.line), message));
+    }
+}
+
+impl Rule {
+    fn fault(&self, line: usize, message: String) -> PolicyFault {
+        PolicyFault { file: self.file.clone(), line, policy: Some(self.id.clone()), message }
+    }
+}
+
+/// What Cedar says, and what it advises.
+fn words(found: &(impl Diagnostic + ?Sized)) -> String {
+    match found.help() {
+        Some(help) => format!("{found}; {help}"),
+        None => found.to_string(),
+    }
+}
+
+fn line_of(found: &(impl Diagnostic + ?Sized), text: &str) -> Option<usize> {
+    found.labels()?.next().map(|label| line_at(text, label.offset()))
+}
+
+fn line_of_text(text: &str, part: &str) -> usize {
+    text.find(part).map_or(1, |offset| line_at(text, offset))
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
+}
+
+fn version(files: &[(String, String)]) -> String {
+    let mut files: Vec<_> = files.iter().collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for part in files.into_iter().flat_map(|(name, text)| [name, text]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut hex = hex::encode(hash.finalize());
+    hex.truncate(32);
+    hex
+}
