@@ -401,7 +401,11 @@ async fn jwks(State(state): State<Arc<Shared>>) -> Response {
 }
 
 /// RFC 6749, 4.4: the client credentials grant, with the client's name and secret by HTTP Basic.
-async fn token(State(state): State<Arc<Shared>>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Response {
+async fn token(
+    State(state): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Response {
     let refuse = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response();
     if form.get("grant_type").map(String::as_str) != Some("client_credentials") {
         return refuse("unsupported_grant_type");
