@@ -216,6 +216,11 @@ impl Authority {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.remembered.shapes.iter().map(|(_, verdicts)| verdicts.len()).sum()
+    }
+
     /// Forgets every verdict: what is withheld may have changed.
     pub(crate) fn forget(&mut self) {
         self.remembered = Remembered::default();
@@ -224,8 +229,7 @@ impl Authority {
     pub(crate) fn slice(&self, ask: Ask) -> &Slice {
         let ordinal = Ask::ALL.iter().position(|a| *a == ask).unwrap_or(0);
         self.slices[ordinal].get_or_init(|| {
-            let action = ask.uid();
-            let concerns = |rule: &&Rule| rule.covers(&action) && rule.concerns(&self.agent, &self.groups);
+            let concerns = |rule: &&Rule| rule.covers(ask) && rule.concerns(&self.agent, &self.groups);
             let rules: Vec<&Rule> = self.policies.rules.iter().filter(concerns).collect();
             Slice {
                 set: CedarSet::from_policies(rules.iter().map(|rule| rule.policy.clone()))

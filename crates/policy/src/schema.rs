@@ -56,6 +56,15 @@ impl Ask {
     pub(crate) fn uid(self) -> EntityUid {
         uid("Action", self.name())
     }
+
+    /// The types that its resource can have, and those that its resource can be in, which includes the former.
+    pub(crate) fn resources(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Ask::Act(Action::Connect) => (&["Connection"], &["Connection"]),
+            Ask::Act(_) => (&["Connection", "Table"], &["Connection", "Table"]),
+            Ask::Read(_) => (&["Column"], &["Column", "Class", "Table", "Connection"]),
+        }
+    }
 }
 
 /// The rule that a refusal of `action` names.

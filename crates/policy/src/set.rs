@@ -1,6 +1,6 @@
 //! Policies, loaded and validated.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicySet as CedarSet, PrincipalConstraint, ResourceConstraint,
@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
 use crate::reads::Reads;
-use crate::schema;
+use crate::schema::{self, Ask};
 
 /// The id of a policy: its `@id` annotation, or `<file>#<n>` for the n-th policy of a file, counted from 1.
 pub type PolicyId = String;
@@ -109,6 +109,18 @@ impl PolicySet {
         Ok(PolicySet { rules, version: version(files) })
     }
 
+    /// Without any check, for the tests of what must hold even so.
+    #[cfg(test)]
+    pub(crate) fn unchecked(text: &str) -> PolicySet {
+        let set: CedarSet = text.parse().unwrap();
+        let rule = |policy: &Policy| {
+            let id = policy.annotation("id").unwrap().to_owned();
+            let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
+            Rule { id, policy, reads: Reads::default(), file: String::new(), line: 1 }
+        };
+        PolicySet { rules: set.policies().map(rule).collect(), version: String::new() }
+    }
+
     /// Identifies the texts: the first 128 bits of a SHA-256 over names and texts, in hexadecimal. The order of the
     /// files does not matter.
     pub fn version(&self) -> &str {
@@ -157,12 +169,23 @@ impl Rule {
         }
     }
 
-    /// Whether its scope can match this action.
-    pub(crate) fn covers(&self, action: &EntityUid) -> bool {
-        match self.policy.action_constraint() {
+    /// Whether its scope can match this action, on a resource of the type that the action has.
+    pub(crate) fn covers(&self, ask: Ask) -> bool {
+        let action = ask.uid();
+        let acts = match self.policy.action_constraint() {
             ActionConstraint::Any => true,
-            ActionConstraint::Eq(uid) => uid == *action,
-            ActionConstraint::In(uids) => uids.contains(action),
+            ActionConstraint::Eq(uid) => uid == action,
+            ActionConstraint::In(uids) => uids.contains(&action),
+        };
+        let (equal, within) = ask.resources();
+        acts && match self.policy.resource_constraint() {
+            ResourceConstraint::Any => true,
+            ResourceConstraint::Eq(uid) => equal.contains(&uid.type_name().basename()),
+            ResourceConstraint::In(uid) => within.contains(&uid.type_name().basename()),
+            ResourceConstraint::Is(is) => equal.contains(&is.basename()),
+            ResourceConstraint::IsIn(is, uid) => {
+                equal.contains(&is.basename()) && within.contains(&uid.type_name().basename())
+            }
         }
     }
 
@@ -198,7 +221,7 @@ fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyF
         Ok(set) => set,
         Err(errors) => {
             let errors: &cedar_policy::ParseErrors = &errors;
-            faults.extend(errors.iter().map(|e| fault(line_of(e, text).unwrap_or(1), None, words(e))));
+            faults.extend(errors.iter().map(|e| fault(offset(e).map_or(1, |at| line_at(text, at)), None, words(e))));
             return;
         }
     };
@@ -206,10 +229,17 @@ fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyF
         let line = line_of_text(text, &template.to_string());
         faults.push(fault(line, None, "a template: there is nothing to fill its slots in".into()));
     }
-    for (n, policy) in set.policies().enumerate() {
+    // Cedar numbers the policies of a text; its iterator promises no order
+    let mut policies: Vec<(usize, &Policy)> = set.policies().map(|p| (ordinal(p.id()), p)).collect();
+    policies.sort_by_key(|(n, _)| *n);
+    let mut before = 0;
+    for (n, policy) in policies {
         let id = policy.annotation("id").filter(|id| !id.is_empty()).map(str::to_owned);
-        let id = id.unwrap_or_else(|| format!("{file}#{}", n + 1));
-        let line = line_of_text(text, &policy.to_string());
+        let id = id.unwrap_or_else(|| format!("{file}#{n}"));
+        let source = policy.to_string();
+        let at = text.get(before..).and_then(|rest| rest.find(&source)).map_or(before, |offset| before + offset);
+        before = at.saturating_add(source.len());
+        let line = line_at(text, at);
         match Reads::of(policy) {
             Ok(reads) => {
                 let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
@@ -218,6 +248,12 @@ fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyF
             Err(message) => faults.push(fault(line, Some(id), message)),
         }
     }
+}
+
+/// Counted from 1, from the id that Cedar gives while parsing: `policy0`, `policy1`, …
+fn ordinal(id: &cedar_policy::PolicyId) -> usize {
+    let id: &str = id.as_ref();
+    id.strip_prefix("policy").and_then(|n| n.parse::<usize>().ok()).map_or(1, |n| n.saturating_add(1))
 }
 
 fn refuse_duplicates(rules: &[Rule], faults: &mut Vec<PolicyFault>) {
@@ -236,35 +272,62 @@ fn validate(rules: &[Rule], texts: &HashMap<&str, &str>, faults: &mut Vec<Policy
     let set = CedarSet::from_policies(rules.iter().map(|rule| rule.policy.clone()));
     let set = set.expect("ids were found to be different");
     let result = Validator::new(schema::PARSED.clone()).validate_with_level(&set, ValidationMode::Strict, 1);
-    let errors = result.validation_errors().map(|e| (e.policy_id(), e as &dyn Diagnostic));
-    let warnings = result.validation_warnings().map(|w| (w.policy_id(), w as &dyn Diagnostic));
-    for (id, found) in errors.chain(warnings) {
-        let id: &str = id.as_ref();
-        let Some(rule) = rules.iter().find(|rule| rule.id == id) else { continue };
+    let errors = result.validation_errors().map(|e| (e.policy_id(), e as &dyn Diagnostic)).collect::<Vec<_>>();
+    let warnings = result.validation_warnings().map(|w| (w.policy_id(), w as &dyn Diagnostic)).collect::<Vec<_>>();
+    for rule in rules {
         let text = texts.get(rule.file.as_str()).copied().unwrap_or_default();
-        // Cedar opens every text with the id, which a fault has already
-        let message = words(found);
-        let message = message.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(&message).to_owned();
-        faults.push(rule.fault(line_of(found, text).unwrap_or(rule.line), message));
+        let about = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id) == rule.id;
+        let mut found: Vec<_> = errors.iter().filter(|(id, _)| about(id)).collect();
+        if found.is_empty() {
+            // an error in a policy makes it impossible as well: no need to say that too
+            found = warnings.iter().filter(|(id, _)| about(id)).collect();
+        }
+        // the same place is wrong for every action that it is checked for: once is enough, and always the same one
+        let mut told: BTreeMap<Option<usize>, String> = BTreeMap::new();
+        for (_, found) in found {
+            let message = rule.own_words(&words(*found));
+            told.entry(offset(*found)).and_modify(|m| *m = m.clone().min(message.clone())).or_insert(message);
+        }
+        for (place, message) in told {
+            faults.push(rule.fault(place.map_or(rule.line, |offset| line_at(text, offset)), message));
+        }
     }
 }
 
 impl Rule {
+    /// Cedar opens its texts with the id, which a fault has already.
+    fn own_words(&self, message: &str) -> String {
+        let mut rest = message;
+        for prefix in [format!("for policy `{}`, ", self.id), format!("for policy `{}`: ", self.id)] {
+            rest = rest.strip_prefix(&prefix).unwrap_or(rest);
+        }
+        rest.to_owned()
+    }
+
     fn fault(&self, line: usize, message: String) -> PolicyFault {
         PolicyFault { file: self.file.clone(), line, policy: Some(self.id.clone()), message }
     }
 }
 
-/// What Cedar says, and what it advises.
+/// What Cedar says, and what it advises. Its guesses at what was meant by an unknown name are replaced by all there is.
 fn words(found: &(impl Diagnostic + ?Sized)) -> String {
+    let said = found.to_string();
+    if said.contains("unrecognized action") {
+        return format!("{said}; there are: {}", Ask::ALL.map(Ask::name).join(", "));
+    }
+    if said.contains("unrecognized entity type") {
+        let mut types: Vec<_> = schema::PARSED.entity_types().map(|t| t.basename()).collect();
+        types.sort_unstable();
+        return format!("{said}; there are: {}", types.join(", "));
+    }
     match found.help() {
-        Some(help) => format!("{found}; {help}"),
-        None => found.to_string(),
+        Some(help) => format!("{said}; {help}"),
+        None => said,
     }
 }
 
-fn line_of(found: &(impl Diagnostic + ?Sized), text: &str) -> Option<usize> {
-    found.labels()?.next().map(|label| line_at(text, label.offset()))
+fn offset(found: &(impl Diagnostic + ?Sized)) -> Option<usize> {
+    found.labels()?.next().map(|label| label.offset())
 }
 
 fn line_of_text(text: &str, part: &str) -> usize {
