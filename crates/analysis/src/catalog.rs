@@ -1,0 +1,112 @@
+//! A snapshot of the live catalog: what names mean, and what code of the database's owner a statement could reach.
+
+mod load;
+
+pub use load::{CatalogError, QUERIES, Rows};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chaperone_model::TableName;
+
+use crate::facts::Names;
+
+/// The catalog as it was when it was read, and the session's search path. Pure data.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// `server_version_num`, for example 150020.
+    pub(crate) server_version: u32,
+    /// Schemas in the order in which unqualified names are looked up, `pg_catalog` among them.
+    pub(crate) search_path: Vec<String>,
+    pub(crate) relations: HashMap<TableName, Relation>,
+    /// Types outside `pg_catalog`, by schema and name.
+    pub(crate) types: HashMap<TableName, UserType>,
+    /// Functions outside `pg_catalog`: schemas by name.
+    pub(crate) functions: HashMap<String, BTreeSet<String>>,
+    /// Operators outside `pg_catalog`: schemas by name.
+    pub(crate) operators: HashMap<String, BTreeSet<String>>,
+    /// Functions of any schema that can be called as `row.function`: schemas by name.
+    pub(crate) attributes: HashMap<String, BTreeSet<String>>,
+    /// Types whose casts run a function that somebody added to this database, by OID (rule R3).
+    pub(crate) poisoned: BTreeSet<u32>,
+}
+
+/// A relation of the live catalog.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Relation {
+    pub(crate) oid: u32,
+    /// `pg_class.relkind`.
+    pub(crate) kind: char,
+    pub(crate) temporary: bool,
+    pub(crate) has_rules: bool,
+    pub(crate) has_row_security: bool,
+    /// The partition key has an expression, which is not looked into.
+    pub(crate) partitioned_by_expression: bool,
+    /// Columns of the partition key.
+    pub(crate) partition_key: Vec<i16>,
+    /// Live columns, in the order of their numbers.
+    pub(crate) columns: Vec<Column>,
+    /// Columns of the primary key; empty where there is none.
+    pub(crate) primary_key: Vec<i16>,
+    /// Indexes, each with its columns; 0 stands for an expression.
+    pub(crate) indexes: Vec<Vec<i16>>,
+}
+
+/// A column of the live catalog.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) number: i16,
+    pub(crate) name: String,
+    pub(crate) type_oid: u32,
+    /// The column's type with any domain taken off, by schema and name.
+    pub(crate) base: TableName,
+    pub(crate) base_oid: u32,
+    /// The element's type, for an array (after the domain is taken off).
+    pub(crate) element: Option<TableName>,
+    pub(crate) element_oid: u32,
+    /// `pg_type.typtype` of the base type: `b`, `c`, `e`, `r`, `m`.
+    pub(crate) base_kind: char,
+    /// Columns of the same table that a generated column reads.
+    pub(crate) generated_from: Option<Vec<i16>>,
+}
+
+/// A type outside `pg_catalog`.
+#[derive(Debug, Clone)]
+pub(crate) struct UserType {
+    pub(crate) oid: u32,
+    /// `pg_type.typtype`.
+    pub(crate) kind: char,
+}
+
+impl Catalog {
+    /// The same catalog for a session with another search path: the answer to `SELECT current_schemas(true)` in it.
+    #[must_use]
+    pub fn with_search_path(mut self, search_path: Vec<String>) -> Self {
+        self.search_path = search_path;
+        self
+    }
+
+    /// The relation that a name means, with or without a schema (PostgreSQL manual, 5.9.3).
+    pub(crate) fn relation(&self, schema: &str, name: &str) -> Option<(TableName, &Relation)> {
+        let find = |schema: &str| {
+            let name = TableName::new(schema, name);
+            self.relations.get(&name).map(|relation| (name, relation))
+        };
+        if schema.is_empty() { self.search_path.iter().find_map(|schema| find(schema)) } else { find(schema) }
+    }
+
+    /// Whether something outside `pg_catalog` that has this name can be reached by it without a schema.
+    pub(crate) fn visible(&self, schemas: Option<&BTreeSet<String>>) -> bool {
+        schemas.is_some_and(|schemas| schemas.iter().any(|schema| self.search_path.contains(schema)))
+    }
+
+    /// Every classified or listed relation, by OID.
+    pub(crate) fn by_oid(&self) -> BTreeMap<u32, (&TableName, &Relation)> {
+        self.relations.iter().map(|(name, relation)| (relation.oid, (name, relation))).collect()
+    }
+}
+
+impl Names for Catalog {
+    fn resolve(&self, name: &str) -> Option<TableName> {
+        self.relation("", name).map(|(name, _)| name)
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading the catalog.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use chaperone_model::TableName;
+
+use super::{Catalog, Column, Relation, UserType};
+use crate::allow;
+
+/// The rows of one answer, each column as text, `NULL` as `None`.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// The catalog could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// There is not one answer for each of [`QUERIES`].
+    #[error("{got} answers for {expected} catalog queries")]
+    Answers {
+        /// How many there are.
+        got: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// An answer does not look as its query says.
+    #[error("catalog query {query} answered something else in column {column}")]
+    Unexpected {
+        /// Which of [`QUERIES`], from 0.
+        query: usize,
+        /// Which column, from 0.
+        column: usize,
+    },
+}
+
+/// What to ask, in this order, each by itself; best in one `REPEATABLE READ` transaction of a connection of
+/// Chaperone's own, so that the answers agree. Every value is wanted as text.
+///
+/// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
+/// 7 functions · 8 operators · 9 functions of one row · 10 casts
+pub const QUERIES: [&str; 11] = [
+    "SELECT pg_catalog.current_setting('server_version_num')",
+    "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
+     p.partattrs::pg_catalog.text, p.partexprs IS NOT NULL \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = c.oid \
+     WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') AND n.nspname <> 'pg_toast'",
+    // a domain over a domain over … ends at its base type
+    "WITH RECURSIVE base(oid, base) AS (\
+       SELECT t.oid, t.oid FROM pg_catalog.pg_type t WHERE t.typtype <> 'd' \
+       UNION ALL SELECT t.oid, base.base FROM pg_catalog.pg_type t JOIN base ON t.typbasetype = base.oid \
+       WHERE t.typtype = 'd') \
+     SELECT a.attrelid, a.attnum, a.attname, a.atttypid, t.oid, tn.nspname, t.typname, t.typtype, \
+     coalesce(e.oid, 0), en.nspname, e.typname, a.attgenerated <> '' \
+     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     JOIN base ON base.oid = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = base.base \
+     JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+     LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
+     LEFT JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace \
+     WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname <> 'pg_toast' AND a.attnum > 0 AND NOT a.attisdropped \
+     ORDER BY a.attrelid, a.attnum",
+    "SELECT i.indrelid, i.indkey::pg_catalog.text, i.indisprimary FROM pg_catalog.pg_index i \
+     JOIN pg_catalog.pg_class c ON c.oid = i.indrelid WHERE c.relkind IN ('r', 'p', 'm')",
+    "SELECT DISTINCT d.adrelid, d.adnum, p.refobjsubid FROM pg_catalog.pg_attrdef d \
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> '' \
+     JOIN pg_catalog.pg_depend p ON p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+     AND p.refobjid = d.adrelid AND p.refobjsubid > 0 \
+     AND ((p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND p.objid = d.oid) \
+       OR (p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.objid = d.adrelid AND p.objsubid = d.adnum))",
+    "SELECT t.oid, n.nspname, t.typname, t.typtype FROM pg_catalog.pg_type t \
+     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname NOT IN ('pg_catalog', 'pg_toast')",
+    "SELECT DISTINCT n.nspname, p.proname FROM pg_catalog.pg_proc p \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname <> 'pg_catalog'",
+    "SELECT DISTINCT n.nspname, o.oprname FROM pg_catalog.pg_operator o \
+     JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace WHERE n.nspname <> 'pg_catalog'",
+    "SELECT DISTINCT n.nspname, p.proname FROM pg_catalog.pg_proc p \
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] \
+     WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 \
+     AND (n.nspname <> 'pg_catalog' OR t.typtype IN ('c', 'p')) \
+     AND t.typname NOT IN ('internal', 'cstring', 'anyarray', 'anyenum', 'anyrange', 'anymultirange')",
+    // binary-coercible and input/output casts run no function of anybody's
+    "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
+     FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
+     JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
+];
+
+impl Catalog {
+    /// Builds the snapshot from the answers to [`QUERIES`], in their order.
+    ///
+    /// # Errors
+    /// Answers that are missing or not of the shape that the queries give.
+    pub fn load(answers: &[Rows]) -> Result<Catalog, CatalogError> {
+        let [version, path, relations, columns, indexes, generated, types, functions, operators, attributes, casts] =
+            answers
+        else {
+            return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
+        };
+        let mut catalog = Catalog::default();
+        for row in rows(0, version) {
+            catalog.server_version = row.number(0)?;
+        }
+        for row in rows(1, path) {
+            catalog.search_path.push(row.text(0)?.to_owned());
+        }
+        let mut names = std::collections::HashMap::new();
+        for row in rows(2, relations) {
+            let name = TableName::new(row.text(1)?, row.text(2)?);
+            let oid: u32 = row.number(0)?;
+            let relation = Relation {
+                oid,
+                kind: row.char(3)?,
+                temporary: row.char(4)? == 't',
+                has_rules: row.flag(5)?,
+                has_row_security: row.flag(6)?,
+                partition_key: row.optional(7).map(|_| row.vector(7)).transpose()?.unwrap_or_default(),
+                partitioned_by_expression: row.flag(8)?,
+                ..Relation::default()
+            };
+            names.insert(oid, name.clone());
+            catalog.relations.insert(name, relation);
+        }
+        let find = |oid: u32| names.get(&oid);
+        for row in rows(3, columns) {
+            let column = Column {
+                number: row.number(1)?,
+                name: row.text(2)?.to_owned(),
+                type_oid: row.number(3)?,
+                base_oid: row.number(4)?,
+                base: TableName::new(row.text(5)?, row.text(6)?),
+                base_kind: row.char(7)?,
+                element_oid: row.number(8)?,
+                element: match (row.optional(9), row.optional(10)) {
+                    (Some(schema), Some(name)) => Some(TableName::new(schema, name)),
+                    _ => None,
+                },
+                generated_from: row.flag(11)?.then(Vec::new),
+            };
+            if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
+                relation.columns.push(column);
+            }
+        }
+        for row in rows(4, indexes) {
+            let columns = row.vector(1)?;
+            if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
+                if row.flag(2)? {
+                    relation.primary_key.clone_from(&columns);
+                }
+                relation.indexes.push(columns);
+            }
+        }
+        for row in rows(5, generated) {
+            let (of, from): (i16, i16) = (row.number(1)?, row.number(2)?);
+            if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name))
+                && let Some(column) = relation.columns.iter_mut().find(|column| column.number == of)
+                && from != of
+            {
+                column.generated_from.get_or_insert_default().push(from);
+            }
+        }
+        for row in rows(6, types) {
+            let name = TableName::new(row.text(1)?, row.text(2)?);
+            catalog.types.insert(name, UserType { oid: row.number(0)?, kind: row.char(3)? });
+        }
+        for (number, answer, map) in [(7, functions, &mut catalog.functions), (8, operators, &mut catalog.operators)] {
+            for row in rows(number, answer) {
+                map.entry(row.text(1)?.to_owned()).or_default().insert(row.text(0)?.to_owned());
+            }
+        }
+        for row in rows(9, attributes) {
+            let (schema, name) = (row.text(0)?, row.text(1)?);
+            if !(schema == allow::PG_CATALOG && allow::PURE.binary_search(&name).is_ok()) {
+                catalog.attributes.entry(name.to_owned()).or_default().insert(schema.to_owned());
+            }
+        }
+        catalog.poisoned = poisoned(casts)?;
+        Ok(catalog)
+    }
+}
+
+/// Types that a statement cannot touch without perhaps running a cast's function. A cast between a built-in type and
+/// somebody's own is reached only through a value of the latter.
+fn poisoned(casts: &Rows) -> Result<BTreeSet<u32>, CatalogError> {
+    let mut poisoned = BTreeSet::new();
+    for row in rows(10, casts) {
+        let (source, target): (u32, u32) = (row.number(0)?, row.number(1)?);
+        let (source_builtin, target_builtin) = (row.flag(3)?, row.flag(4)?);
+        if !source_builtin || target_builtin {
+            poisoned.insert(source);
+        }
+        if !target_builtin || source_builtin {
+            poisoned.insert(target);
+        }
+    }
+    Ok(poisoned)
+}
+
+/// A row of one of the answers.
+struct Row<'a> {
+    query: usize,
+    values: &'a [Option<String>],
+}
+
+fn rows(query: usize, rows: &Rows) -> impl Iterator<Item = Row<'_>> {
+    rows.iter().map(move |values| Row { query, values })
+}
+
+impl Row<'_> {
+    fn unexpected(&self, column: usize) -> CatalogError {
+        CatalogError::Unexpected { query: self.query, column }
+    }
+
+    fn optional(&self, column: usize) -> Option<&str> {
+        self.values.get(column)?.as_deref()
+    }
+
+    fn text(&self, column: usize) -> Result<&str, CatalogError> {
+        self.optional(column).ok_or_else(|| self.unexpected(column))
+    }
+
+    fn number<T: FromStr>(&self, column: usize) -> Result<T, CatalogError> {
+        self.text(column)?.parse().map_err(|_| self.unexpected(column))
+    }
+
+    fn char(&self, column: usize) -> Result<char, CatalogError> {
+        let mut chars = self.text(column)?.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) => Ok(c),
+            _ => Err(self.unexpected(column)),
+        }
+    }
+
+    /// A truth value, as `t`/`f` (PostgreSQL's output) or as a cast to text writes it.
+    fn flag(&self, column: usize) -> Result<bool, CatalogError> {
+        match self.text(column)? {
+            "t" | "true" => Ok(true),
+            "f" | "false" => Ok(false),
+            _ => Err(self.unexpected(column)),
+        }
+    }
+
+    /// An `int2vector`: numbers with a space between them.
+    fn vector(&self, column: usize) -> Result<Vec<i16>, CatalogError> {
+        self.text(column)?
+            .split_ascii_whitespace()
+            .map(|number| number.parse().map_err(|_| self.unexpected(column)))
+            .collect()
+    }
+}

@@ -1,0 +1,189 @@
+//! Hostile nesting: a bound on how deep a text's tree can be, taken before anything recurses, and a stack that is
+//! large enough for it.
+//!
+//! The parser's C code, the decoder of its answer, every walk over the tree and even dropping it recurse once per
+//! level, on whatever stack they are called. A worker's stack has 2 MiB; a text of 1 MiB can nest 500,000 levels; an
+//! overflow aborts the process with every session in it.
+
+use chaperone_model::{Refusal, SqlState};
+use pg_query::protobuf::Token;
+
+/// Deepest tree that is parsed at all, in tokens that can each add a level. The server's own limit
+/// (`max_stack_depth`, 2 MB by default) is met at about this depth.
+const DEEPEST: usize = 20_000;
+
+/// Below this many bytes the length itself is a good enough bound.
+const SHORT: usize = 256;
+
+/// Stack for one token's worth of nesting, over all of parse, decode, walk, write and drop (measured by the tests in
+/// `tests`: half of this suffices).
+const PER_LEVEL: usize = if cfg!(debug_assertions) { 24 * 1024 } else { 6 * 1024 };
+
+/// Stack that any call needs, however flat the tree.
+const FLAT: usize = 256 * 1024;
+
+/// How deep the tree of a text can be, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth(usize);
+
+impl Depth {
+    /// The bound for `sql`, from its tokens as the server's own scanner cuts them.
+    ///
+    /// # Errors
+    /// A text whose tree could be deeper than the server itself would take (`54000`), or that has no tokens
+    /// (unterminated quotes, `42601`).
+    pub(crate) fn of(sql: &str) -> Result<Depth, Refusal> {
+        if sql.len() <= SHORT {
+            return Ok(Depth(sql.len()));
+        }
+        let tokens = pg_query::scan_tokens(sql).map_err(|_| crate::parse::syntax_error())?;
+        let depth = Depth(deepest(tokens.iter().map(|token| token.token)));
+        if depth.0 > DEEPEST { Err(too_deep()) } else { Ok(depth) }
+    }
+
+    /// Room for what rewriting adds to a tree.
+    pub(crate) fn and(self, more: usize) -> Depth {
+        Depth(self.0 + more)
+    }
+
+    /// The bound itself.
+    pub(crate) fn levels(self) -> usize {
+        self.0
+    }
+
+    /// Runs `f`, which may recurse over a tree of this depth, on a stack that is large enough.
+    pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        let need = FLAT + self.0 * PER_LEVEL;
+        stacker::maybe_grow(need, need, f)
+    }
+}
+
+fn too_deep() -> Refusal {
+    Refusal {
+        code: SqlState::PROGRAM_LIMIT_EXCEEDED,
+        rule: "statement.depth",
+        message: "statement is nested too deeply".into(),
+        detail: "parentheses, chained operators, joins and set operations add up to more levels than the database \
+                 itself takes"
+            .into(),
+        hint: "use IN (…) or = ANY ($1) in place of long chains, or send it in parts".into(),
+    }
+}
+
+/// One open bracket, or `CASE`.
+#[derive(Default)]
+struct Level {
+    case: bool,
+    /// Tokens of an operand: since the last comma, `AND`, `OR`, or arm of a `CASE`, all of which make flat lists.
+    operand: usize,
+    /// Tokens that add a level across those: `JOIN`, `UNION` and so on, and `BETWEEN` (whose `AND` makes no list).
+    chain: usize,
+}
+
+/// For the bracket itself, and for the `AND` and `OR` above an operand.
+const BRACKET: usize = 3;
+
+/// An upper bound for the depth of the tree of these tokens: each token adds at most one unit, and only a comma,
+/// `AND`, `OR` and the arms of a `CASE` start a sibling rather than a child.
+fn deepest(tokens: impl Iterator<Item = i32>) -> usize {
+    let mut outer: Vec<Level> = Vec::new();
+    let mut level = Level::default();
+    // `depth` is the sum over `outer` and `level`
+    let (mut depth, mut deepest) = (BRACKET, BRACKET);
+    for token in tokens.filter_map(|token| Token::try_from(token).ok()) {
+        match token {
+            Token::SqlComment | Token::CComment => {}
+            Token::Ascii40 | Token::Ascii91 | Token::Case => {
+                depth += BRACKET;
+                let case = token == Token::Case;
+                outer.push(std::mem::replace(&mut level, Level { case, ..Level::default() }));
+            }
+            // also closes each `CASE` that was left open inside; the grammar refuses such a text anyway
+            Token::Ascii41 | Token::Ascii93 => {
+                while let Some(next) = outer.pop() {
+                    depth -= BRACKET + level.operand + level.chain;
+                    let closed = std::mem::replace(&mut level, next);
+                    if !closed.case {
+                        break;
+                    }
+                }
+            }
+            Token::EndP if level.case => {
+                if let Some(next) = outer.pop() {
+                    depth -= BRACKET + level.operand + level.chain;
+                    level = next;
+                }
+            }
+            // ends a statement; inside the body of a routine the levels that `ATOMIC` added stay
+            Token::Ascii59 => {
+                depth -= level.operand;
+                level.operand = 0;
+                if outer.is_empty() {
+                    depth -= level.chain;
+                    level.chain = 0;
+                }
+            }
+            // a routine may hold another routine; never taken back
+            Token::Atomic => depth += 4 * BRACKET,
+            Token::Ascii44 | Token::And | Token::Or | Token::When | Token::Then | Token::Else => {
+                depth -= level.operand;
+                level.operand = 0;
+            }
+            Token::Join | Token::Union | Token::Intersect | Token::Except | Token::Between => {
+                depth += 1;
+                level.chain += 1;
+            }
+            _ => {
+                depth += 1;
+                level.operand += 1;
+            }
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(sql: &str) -> usize {
+        deepest(pg_query::scan_tokens(sql).unwrap().iter().map(|token| token.token))
+    }
+
+    #[test]
+    fn flat_texts_are_flat_however_long() {
+        for (text, many) in [
+            (format!("SELECT {}", vec!["a"; 10_000].join(", ")), 20),
+            (format!("SELECT 1 WHERE {}", vec!["a = 1"; 10_000].join(" OR ")), 20),
+            (format!("INSERT INTO t VALUES {}", vec!["(1, 'x', now())"; 10_000].join(", ")), 20),
+            (vec!["SELECT 1"; 10_000].join(";"), 20),
+            (format!("SELECT CASE {} END", vec!["WHEN a = 1 THEN 2"; 10_000].join(" ")), 20),
+        ] {
+            assert!(bound(&text) <= many, "{} for {}", bound(&text), &text[..40]);
+        }
+    }
+
+    #[test]
+    fn what_nests_is_seen_to_nest() {
+        for text in [
+            vec!["1"; 1000].join(" + "),
+            format!("{}1{}", "(".repeat(1000), ")".repeat(1000)),
+            "CASE WHEN a THEN ".repeat(1000),
+            vec!["SELECT 1, 2"; 1000].join(" UNION "),
+            format!("a {}", "BETWEEN 1 AND 2 IS NULL ".repeat(1000)),
+            format!("a {}", "IS DISTINCT FROM b ".repeat(1000)),
+            format!("SELECT * FROM a {}", "JOIN b ON x AND y ".repeat(1000)),
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; ".repeat(1000),
+            "NOT ".repeat(1000),
+        ] {
+            assert!(bound(&text) >= 1000, "{} for {}", bound(&text), &text[..20]);
+        }
+    }
+
+    #[test]
+    fn what_the_server_would_not_take_is_refused_before_it_is_parsed() {
+        let text = format!("SELECT {}", vec!["1"; 100_000].join("+"));
+        assert_eq!(Depth::of(&text).unwrap_err().code, SqlState::PROGRAM_LIMIT_EXCEEDED);
+    }
+}

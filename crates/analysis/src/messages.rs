@@ -1,0 +1,88 @@
+//! What of the server's errors and notices may reach an agent on a connection with protected data.
+//!
+//! Messages, details, hints and contexts quote values (`invalid input syntax for type integer: "…"`), so only severity
+//! and SQLSTATE survive, with a text of our own in place of the server's. Drop every other field: `M` is replaced by
+//! [`scrubbed_message`]; `S`, `V` and `C` are kept; `P` would point into another text.
+
+/// The text for an SQLSTATE (PostgreSQL manual, appendix A): of the code where it is common, else of its class.
+pub fn scrubbed_message(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "22012" => "division by zero",
+        "22P02" => "invalid input syntax for a type",
+        "22003" => "a number is out of range",
+        "22007" => "invalid format of a date or time",
+        "22008" => "a date or time is out of range",
+        "22001" => "a value is too long for its type",
+        "23502" => "a value that must not be null is null",
+        "23503" => "a foreign key is violated",
+        "23505" => "a unique constraint is violated",
+        "23514" => "a check constraint is violated",
+        "25P02" => "current transaction is aborted, commands ignored until end of transaction block",
+        "25001" => "the command cannot run inside a transaction block",
+        "25006" => "the transaction is read-only",
+        "40001" => "could not serialize access; try again",
+        "40P01" => "deadlock detected; try again",
+        "42501" => "permission denied",
+        "42601" => "syntax error",
+        "42703" => "a column does not exist",
+        "42702" => "a column name is ambiguous: qualify it with its table's alias",
+        "42P01" => "a table or alias does not exist",
+        "42712" => "a table name or alias is used twice: give each an alias of its own",
+        "42803" => "a column must be in GROUP BY or in an aggregate function",
+        "42804" => "types do not match",
+        "42883" => "a function or operator does not exist for these types: add casts",
+        "42725" => "a function or operator is ambiguous for these types: add casts",
+        "42846" => "a cast between these types does not exist",
+        "42P02" => "a parameter does not exist",
+        "42P18" => "the type of a parameter cannot be determined: add a cast",
+        "42P03" => "a cursor of this name exists",
+        "42P05" => "a prepared statement of this name exists",
+        "42P10" => "a column reference is not allowed here",
+        "42P20" => "a window function is not allowed here",
+        "34000" => "the cursor does not exist",
+        "26000" => "the prepared statement does not exist",
+        "3B001" => "the savepoint does not exist",
+        "55P03" => "a lock is not available",
+        "57014" => "canceled",
+        "57P01" => "terminating connection by administrator",
+        "21000" => "a subquery returned more than one row",
+        _ => class(sqlstate),
+    }
+}
+
+fn class(sqlstate: &str) -> &'static str {
+    match sqlstate.get(..2).unwrap_or("") {
+        "00" => "done",
+        "01" => "warning",
+        "02" => "no data",
+        "08" => "connection error",
+        "0A" => "feature not supported",
+        "20" => "case not found",
+        "21" => "cardinality violation",
+        "22" => "data exception: a value does not suit the operation",
+        "23" => "integrity constraint violation",
+        "24" => "invalid cursor state",
+        "25" => "invalid transaction state",
+        "28" => "invalid authorization",
+        "2B" => "dependent privilege descriptors still exist",
+        "2D" => "invalid transaction termination",
+        "34" => "invalid cursor name",
+        "38" | "39" => "error in an external routine",
+        "3B" => "savepoint error",
+        "3D" => "invalid database name",
+        "3F" => "invalid schema name",
+        "40" => "transaction rollback; try again",
+        "42" => "syntax error or access rule violation",
+        "44" => "check option violation",
+        "53" => "insufficient resources",
+        "54" => "program limit exceeded",
+        "55" => "object not in the state that the command needs",
+        "57" => "operator intervention",
+        "58" => "system error",
+        "72" => "snapshot failure",
+        "F0" => "configuration file error",
+        "P0" => "error in a procedure",
+        "XX" => "internal error",
+        _ => "error",
+    }
+}

@@ -1,0 +1,71 @@
+//! What a rewritten statement may return: the server is asked to disagree before the first row.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chaperone_model::{Refusal, SqlState};
+
+/// What `RowDescription` must look like for the rows of a rewritten statement to be let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The statement returns no rows with a `RowDescription`. For `COPY … TO STDOUT`, which has none, nothing is left
+    /// to check but the rewriting itself.
+    NoRows,
+    /// The statement returns rows.
+    Rows {
+        /// The columns, as (table OID, column number), that may appear as an output column's origin: those shown as
+        /// stored, of the tables that the statement names. A masked column never is: a mask is an expression.
+        origins: Arc<BTreeSet<(u32, i16)>>,
+        /// The output columns, where they can be told from the statement; `None` where the server decides (`*`).
+        columns: Option<Vec<Expected>>,
+    },
+}
+
+/// What is known beforehand of one output column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name, where it can be told.
+    pub name: Option<String>,
+}
+
+impl Output {
+    /// Checks the server's description of the output: (name, table OID, column number, type OID) for each column, the
+    /// table and column 0 where it is not a plain column.
+    ///
+    /// # Errors
+    /// The description differs from what the rewriting meant: the rows must not be released, and an alert is due
+    /// (rule `masking.output`).
+    pub fn check(&self, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
+        let (origins, expected) = match self {
+            Output::NoRows if columns.is_empty() => return Ok(()),
+            Output::NoRows => return Err(differs("it returns rows where none were expected")),
+            Output::Rows { origins, columns } => (origins, columns),
+        };
+        if let Some(expected) = expected {
+            if expected.len() != columns.len() {
+                return Err(differs("it returns another number of columns"));
+            }
+            for (expected, (name, ..)) in expected.iter().zip(columns) {
+                if expected.name.as_deref().is_some_and(|expected| expected != *name) {
+                    return Err(differs("it returns a column of another name"));
+                }
+            }
+        }
+        for (_, table, column, _) in columns {
+            if *table != 0 && !origins.contains(&(*table, *column)) {
+                return Err(differs("it returns a column as stored that is to be masked, or of another table"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn differs(how: &str) -> Refusal {
+    Refusal {
+        code: SqlState::INSUFFICIENT_PRIVILEGE,
+        rule: "masking.output",
+        message: "the answer is not what the masked statement should return".into(),
+        detail: format!("the database describes the answer differently: {how}"),
+        hint: "the catalog may have changed: try again; if it stays, report it to whoever runs this gateway".into(),
+    }
+}

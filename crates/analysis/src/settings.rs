@@ -1,0 +1,213 @@
+//! Settings that a session on protected data may have.
+//!
+//! Masks depend on none of them (rule R7), so what ordinary drivers send is allowed. Refused is what changes how text
+//! is read, what names mean, who one is, or in which order rows come (rule R9).
+
+use chaperone_model::{Refusal, SqlState};
+
+use crate::parse::Setting;
+
+/// Settings with any value.
+const FREE: [&str; 26] = [
+    "application_name",
+    "bytea_output",
+    "client_min_messages",
+    "datestyle",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "intervalstyle",
+    "jit",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "statement_timeout",
+    "tcp_keepalives_count",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_user_timeout",
+    "timezone",
+    "transaction_deferrable",
+    "transaction_isolation",
+    "transaction_read_only",
+];
+
+/// Settings that may be read but not changed.
+const READABLE: [&str; 22] = [
+    "client_encoding",
+    "default_tablespace",
+    "in_hot_standby",
+    "integer_datetimes",
+    "is_superuser",
+    "max_identifier_length",
+    "max_index_keys",
+    "role",
+    "search_path",
+    "server_encoding",
+    "server_version",
+    "server_version_num",
+    "session_authorization",
+    "standard_conforming_strings",
+    "transaction_timeout",
+    "backslash_quote",
+    "default_table_access_method",
+    "escape_string_warning",
+    "array_nulls",
+    "quote_all_identifiers",
+    "row_security",
+    "xmlbinary",
+];
+
+/// Whether a session on protected data may have this setting (rule `masking.setting`).
+///
+/// # Errors
+/// The setting is not on the list, or not with this value.
+pub fn setting_allowed(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+    let lower = name.to_ascii_lowercase();
+    let value = value.map(|value| value.trim().to_ascii_lowercase());
+    if !FREE.contains(&&*lower) {
+        let fixed: &[&str] = match &*lower {
+            "client_encoding" => &["utf8", "utf-8", "unicode", "'utf-8'", "'utf8'"],
+            "standard_conforming_strings" => &["on", "true", "yes", "1"],
+            "row_security" => &["on", "true", "yes", "1"],
+            _ => return Err(refused(&lower)),
+        };
+        return match value {
+            Some(value) if fixed.contains(&&*value) => Ok(()),
+            _ => Err(refused(&lower)),
+        };
+    }
+    Ok(())
+}
+
+/// Whether a client may put this option into its startup message, on a connection with protected data. `options`
+/// (command-line switches) is taken apart by [`startup_options`]; `user`, `database` and `replication` are the
+/// gateway's own business.
+///
+/// # Errors
+/// As [`setting_allowed`].
+pub fn startup_option_allowed(name: &str, value: &str) -> Result<(), Refusal> {
+    match name {
+        "options" => startup_options(value)?.iter().try_for_each(|(name, value)| setting_allowed(name, Some(value))),
+        // protocol options (version 3.2) are the protocol's business
+        name if name.starts_with("_pq_.") => Ok(()),
+        name => setting_allowed(name, Some(value)),
+    }
+}
+
+/// The settings in a startup message's `options`: `-c name=value` and `--name=value`, separated by spaces, a backslash
+/// before a space that is meant (PostgreSQL manual, 34.1.2).
+///
+/// # Errors
+/// Any other switch, or a value that is missing (rule `masking.setting`).
+pub fn startup_options(options: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let mut words = vec![String::new()];
+    let mut chars = options.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => words.last_mut().into_iter().for_each(|word| word.extend(chars.next())),
+            c if c.is_ascii_whitespace() => words.push(String::new()),
+            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(setting) => setting.to_owned(),
+            None => return Err(refused("options")),
+        };
+        match setting.split_once('=') {
+            Some((name, value)) => settings.push((name.replace('-', "_"), value.to_owned())),
+            None => return Err(refused("options")),
+        }
+    }
+    Ok(settings)
+}
+
+/// Whether `SHOW` may name this setting.
+///
+/// # Errors
+/// It is not on either list (rule `masking.setting`).
+pub(crate) fn readable(name: &str) -> Result<(), Refusal> {
+    let lower = name.to_ascii_lowercase();
+    if FREE.contains(&&*lower) || READABLE.contains(&&*lower) { Ok(()) } else { Err(refused(&lower)) }
+}
+
+/// Whether a `SET` or `RESET` may run.
+pub(crate) fn change_allowed(setting: &Setting) -> Result<(), Refusal> {
+    match setting {
+        // back to what the session started with, which was checked then
+        Setting::Reset { .. } | Setting::ResetAll => Ok(()),
+        // DEFAULT is the same
+        Setting::Set { value: None, name, .. } => readable(name),
+        Setting::Set { name, value: Some(value), .. } => setting_allowed(name, Some(value)),
+    }
+}
+
+fn refused(name: &str) -> Refusal {
+    // a name of two parts is the agent's own invention, and could hold anything
+    let shown = if name.len() <= 63 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') { name } else { "…" };
+    Refusal {
+        code: SqlState::INSUFFICIENT_PRIVILEGE,
+        rule: "masking.setting",
+        message: format!("setting `{shown}` cannot be read or changed in this way"),
+        detail: "on a connection that holds protected data, settings that change how statements are read, what names \
+                 mean, who one is or how rows are ordered are fixed"
+            .into(),
+        hint: "leave it out; qualify names with their schema instead of changing search_path".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drivers_send_is_allowed() {
+        for (name, value) in [
+            ("application_name", "psql"),
+            ("client_encoding", "UTF8"),
+            ("client_encoding", "'utf-8'"),
+            ("DateStyle", "ISO, MDY"),
+            ("TimeZone", "Europe/Berlin"),
+            ("extra_float_digits", "3"),
+            ("statement_timeout", "0"),
+            ("standard_conforming_strings", "on"),
+            ("options", "-c statement_timeout=5s --lock-timeout=1"),
+            ("options", r"-c application_name=two\ words"),
+        ] {
+            assert!(startup_option_allowed(name, value).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_changes_meaning_is_not() {
+        for (name, value) in [
+            ("search_path", "evil"),
+            ("role", "postgres"),
+            ("session_authorization", "postgres"),
+            ("standard_conforming_strings", "off"),
+            ("client_encoding", "SJIS"),
+            ("row_security", "off"),
+            ("enable_seqscan", "off"),
+            ("geqo", "off"),
+            ("random_page_cost", "100"),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("session_preload_libraries", "x"),
+            ("options", "-c search_path=evil"),
+            ("options", "-csearch_path=evil"),
+            ("options", "--search-path=evil"),
+            ("options", "-f s"),
+            ("chaperone.k", "1"),
+        ] {
+            assert_eq!(startup_option_allowed(name, value).unwrap_err().rule, "masking.setting", "{name}");
+        }
+    }
+}
