@@ -1,0 +1,90 @@
+"""This machine: who runs the server, its binaries, processes that end in time."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+ROOT = os.geteuid() == 0
+
+
+class Timeout(Exception):
+    """A command did not end in time; it and its children are gone."""
+
+
+def server_user():
+    """The ids to run the server with: initdb refuses root."""
+    if not ROOT:
+        return {}
+    entry = pwd.getpwnam("postgres")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def give(path):
+    """Gives a folder to whom the server runs as."""
+    if not ROOT:
+        return
+    entry = pwd.getpwnam("postgres")
+    for folder, _, files in os.walk(path):
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        for name in files:
+            os.chown(os.path.join(folder, name), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
+def binaries():
+    """The folder of the server's binaries: `pg_config`, then the newest of Debian's."""
+    candidates = []
+    if shutil.which("pg_config"):
+        out = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False).stdout
+        candidates.append(Path(out.strip()))
+    debian = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
+    candidates += sorted(debian, key=lambda path: -int(path.parent.name))
+    for candidate in candidates:
+        if (candidate / "initdb").is_file():
+            return candidate
+    raise SystemExit("transparency: no PostgreSQL server: run tests/setup/install")
+
+
+def pg_config(bindir, what):
+    """One answer of the server's own `pg_config`."""
+    return subprocess.run([bindir / "pg_config", what], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_free(port):
+    """Whether nobody listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def run(command, *, seconds, log, cwd=None, env=None, **identity):
+    """Runs a command with its output in a file; its exit status. It and its children are killed when time is up."""
+    with open(log, "ab") as out:
+        child = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            cwd=cwd, env=env, start_new_session=True, **identity,
+        )
+        try:
+            return child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Timeout(f"{Path(str(command[0])).name} did not end within {seconds} s") from None
+        finally:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            child.wait()
