@@ -1,1 +1,18 @@
-//! placeholder
+//! The gateway: from a socket to an authenticated session of the engine.
+//!
+//! | step | module |
+//! | --- | --- |
+//! | accept, turn away, drain | [`listen`] |
+//! | TLS, protocol version, cancel requests | `door` |
+//! | token → principal | `authenticate`, [`identity`] |
+//! | the other way round, in the agent's pod | [`sidecar`] |
+
+mod authenticate;
+mod door;
+pub mod identity;
+pub mod listen;
+pub mod sidecar;
+pub mod stream;
+pub mod tls;
+
+pub use listen::Gateway;

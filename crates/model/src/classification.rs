@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,5 +62,5 @@ pub enum Classification {
     /// The database holds none: answers are forwarded byte for byte.
     NoPhi,
     /// Only these tables may be read, each column by its class.
-    Tables(BTreeMap<TableName, TableClasses>),
+    Tables(Arc<BTreeMap<TableName, TableClasses>>),
 }

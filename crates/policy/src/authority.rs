@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock};
 use cedar_policy::{
     AuthorizationError, Authorizer, Decision as CedarDecision, Entities, EntityUid, PolicySet as CedarSet, Request,
 };
-use chaperone_model::{
-    Action, Classification, Facts, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId, TableName,
-};
+use chaperone_model::{Action, Classification, Facts, Masks, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId, TableName};
 
 use crate::decision::{Decision, Denial, Permit};
 use crate::reads::Reads;
@@ -34,6 +32,8 @@ pub struct Authority {
     pub(crate) withheld: BTreeMap<TableName, Vec<PolicyId>>,
     /// The tables whose columns `masks` has seen.
     pub(crate) masked: BTreeSet<TableName>,
+    /// What `masks` last answered: every permit carries it. Empty before, so that everything is redacted.
+    pub(crate) vector: Arc<Masks>,
     session: SessionId,
     version: Arc<str>,
     agent: EntityUid,
@@ -86,6 +86,7 @@ impl Authority {
             classification,
             withheld: BTreeMap::new(),
             masked: BTreeSet::new(),
+            vector: Arc::default(),
             slices: Default::default(),
             remembered: Remembered::default(),
         }
@@ -134,7 +135,8 @@ impl Authority {
         }
         if denied.is_empty() {
             let policies = union(&permitting);
-            return Decision::Allow(Permit { statement, policy_version: self.version.clone(), policies });
+            let (policy_version, masks) = (self.version.clone(), self.vector.clone());
+            return Decision::Allow(Permit { statement, policy_version, policies, masks });
         }
         let advice = self.advice(&denied, &shape, now);
         let mut policies: Vec<PolicyId> = denied.iter().flat_map(|(_, v)| v.policies()).cloned().collect();

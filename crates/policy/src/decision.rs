@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chaperone_model::{Refusal, StatementId};
+use chaperone_model::{Masks, Refusal, StatementId};
 
 use crate::PolicyId;
 
@@ -23,7 +23,7 @@ pub enum Decision {
 /// It has no public constructor:
 /// ```compile_fail,E0451
 /// fn forge(statement: chaperone_model::StatementId) -> chaperone_policy::Permit {
-///     chaperone_policy::Permit { statement, policy_version: "".into(), policies: [].into() }
+///     chaperone_policy::Permit { statement, policy_version: "".into(), policies: [].into(), masks: Default::default() }
 /// }
 /// ```
 /// it cannot be used twice:
@@ -43,6 +43,7 @@ pub struct Permit {
     pub(crate) statement: StatementId,
     pub(crate) policy_version: Arc<str>,
     pub(crate) policies: Arc<[PolicyId]>,
+    pub(crate) masks: Arc<Masks>,
 }
 
 impl Permit {
@@ -54,6 +55,11 @@ impl Permit {
     /// The version of the policies that were asked.
     pub fn policy_version(&self) -> &str {
         &self.policy_version
+    }
+
+    /// What the principal sees of each column: the only masks under which the statement may run.
+    pub fn masks(&self) -> &Arc<Masks> {
+        &self.masks
     }
 
     /// The policies that permitted it, in order of id.

@@ -1,6 +1,7 @@
 //! The mask vector: the highest rung of each column that the policies permit.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chaperone_model::{Class, Classification, Masks, Rung, TableName};
 
@@ -24,7 +25,14 @@ impl Authority {
     /// `read_redacted` is implied by `select` and needs no policy; where one *forbids* it for a column, the table is
     /// withheld: [`decide`](Authority::decide) then denies every `select` on it, naming that policy. So call this
     /// first; until then such a table is denied as well.
-    pub fn masks(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Masks {
+    ///
+    /// Every [`Permit`](crate::Permit) given out from now on carries this vector.
+    pub fn masks(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Arc<Masks> {
+        self.vector = Arc::new(self.climb_all(columns, now));
+        self.vector.clone()
+    }
+
+    fn climb_all(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Masks {
         let mut masks = Masks::default();
         let Classification::Tables(tables) = &*self.classification.clone() else { return masks };
         let class =

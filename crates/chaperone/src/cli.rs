@@ -1,0 +1,136 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A gateway between AI agents and protected health data.
+#[derive(Debug, Parser)]
+#[command(name = "chaperone", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway until SIGTERM or Ctrl-C
+    Serve {
+        /// The configuration file
+        #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+        config: PathBuf,
+    },
+    /// Read the configuration, policies and classifications, and say what each connection does; runs nothing
+    Check {
+        /// The configuration file
+        #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+        config: PathBuf,
+    },
+    /// Let an agent connect on loopback without TLS or token: adds both on the way to the gateway
+    Sidecar(SidecarArguments),
+    /// Sessions in the evidence log
+    Sessions {
+        /// What about them.
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
+    /// The evidence log itself
+    Audit {
+        /// What about it.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// A synthetic clinic, an issuer and the gateway on loopback
+    #[cfg(feature = "demo")]
+    Demo {
+        /// Play the scenario, check every claim of it, and exit
+        #[arg(long)]
+        check: bool,
+        /// Keep the folder with configuration, keys and evidence
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+/// `chaperone sidecar`
+#[derive(Debug, Args)]
+pub struct SidecarArguments {
+    /// Where the agent connects: a loopback address
+    #[arg(long, default_value = "127.0.0.1:5432")]
+    pub listen: SocketAddr,
+    /// The gateway, as host:port; the host must be in its certificate
+    #[arg(long, value_name = "HOST:PORT")]
+    pub gateway: String,
+    /// The CA of the gateway's certificate, PEM; the system's by default
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The file with the token; read anew for each connection
+    #[arg(long, value_name = "FILE", default_value = "/var/run/secrets/tokens/chaperone")]
+    pub token_file: PathBuf,
+}
+
+/// `chaperone sessions …`
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List sessions, newest last
+    Ls(LogArguments),
+    /// Show one session: what was asked, what was decided, what came back
+    Show(ShowArguments),
+}
+
+/// `chaperone audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verify the evidence log from its files alone; exit 0 sound, 1 tampered, 2 incomplete, 3 cannot check
+    Verify(VerifyArguments),
+}
+
+/// Where the log is and how to print.
+#[derive(Debug, Args)]
+pub struct LogArguments {
+    /// The folder of the evidence log
+    #[arg(long, value_name = "DIR", env = "CHAPERONE_EVIDENCE")]
+    pub dir: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `chaperone sessions show`
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The session's id, or enough of its start
+    pub session: String,
+    /// Show what was sent and answered too; needs the payload key in the log's folder
+    #[arg(long)]
+    pub payloads: bool,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// `chaperone audit verify`
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The log's public key, as text or as a file; `keys/log.vkey` in the folder by default, which proves less: pin it
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Option<String>,
+    /// The payload key's file: opens every payload and checks what was committed to
+    #[arg(long, value_name = "FILE")]
+    pub payload_key: Option<PathBuf>,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}

@@ -1,0 +1,75 @@
+//! The agents of the demo and the policies that they live under.
+
+use serde_json::{Value, json};
+
+/// An agent: the name of its token file and what its token says.
+pub struct Agent {
+    pub name: &'static str,
+    pub claims: fn() -> Value,
+}
+
+/// Helps care teams: sees names, years of birth, three digits of the ZIP code; never SSNs.
+pub const CARE: Agent = Agent {
+    name: "care",
+    claims: || {
+        json!({"sub": "care-assistant", "groups": ["care-agents"], "model": "clin-1", "model_version": "2026-10",
+               "purpose": "treatment"})
+    },
+};
+
+/// Helps billing: sees insurance numbers and nothing that names a patient.
+pub const BILLING: Agent = Agent {
+    name: "billing",
+    claims: || {
+        json!({"sub": "billing-assistant", "groups": ["billing-agents"], "model": "bill-2", "model_version": "7",
+               "purpose": "payment"})
+    },
+};
+
+/// All of them.
+pub const ALL: [Agent; 2] = [CARE, BILLING];
+
+/// What a privacy officer wrote. The list of model versions is the line that the demo changes.
+pub const POLICY: &str = r#"// Care agents read the clinic, as long as their model's version is on the list.
+@id("care-reads-the-clinic")
+permit (
+  principal in Group::"care-agents",
+  action in [Action::"connect", Action::"select", Action::"copy"],
+  resource in Connection::"clinic"
+) when {
+  context has model && context.model has version && ["2026-10", "2026-11"].contains(context.model.version)
+};
+
+@id("care-sees-names")
+permit (principal in Group::"care-agents", action == Action::"read_raw", resource in Class::"name");
+
+@id("care-sees-years-and-areas")
+permit (
+  principal in Group::"care-agents",
+  action == Action::"read_partial",
+  resource
+) when { resource in Class::"birth_date" || resource in Class::"date" || resource in Class::"zip" };
+
+// Billing agents read what a bill needs.
+@id("billing-reads-the-clinic")
+permit (
+  principal in Group::"billing-agents",
+  action in [Action::"connect", Action::"select"],
+  resource in Connection::"clinic"
+);
+
+@id("billing-sees-insurance-numbers")
+permit (principal in Group::"billing-agents", action == Action::"read_raw", resource in Class::"insurance_id")
+when { context has purpose && context.purpose == "payment" };
+
+@id("billing-reads-no-notes")
+forbid (principal in Group::"billing-agents", action == Action::"select", resource == Table::"clinic/clinic.clinical_note");
+
+// Stock lists hold nothing about patients.
+@id("care-keeps-the-stock")
+permit (
+  principal in Group::"care-agents",
+  action in [Action::"connect", Action::"select", Action::"insert", Action::"update", Action::"copy"],
+  resource in Connection::"ops"
+);
+"#;

@@ -1,0 +1,269 @@
+//! The scenario of the demo, played unattended: each claim is a step that is asserted.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use chaperone_testkit::issuer::Bad;
+use chaperone_testkit::raw::{Client, Message, Transport};
+
+use super::agents::{Agent, BILLING, CARE};
+use super::setting::Setting;
+use crate::serve::runtime;
+
+/// How soon a change of policy must be felt.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Plays it.
+pub fn play(setting: &mut Setting) -> Result<()> {
+    let start = Instant::now();
+    runtime()?.block_on(async {
+        masked_differently(setting).await?;
+        denied_and_goes_on(setting).await?;
+        bad_tokens(setting).await?;
+        byte_for_byte(setting).await?;
+        model_revoked(setting).await
+    })?;
+    setting.stop_gateway()?;
+    evidence(setting)?;
+    println!("demo-check: every claim holds ({:.1} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn step(claim: &str) {
+    println!("  ok  {claim}");
+}
+
+async fn connect(setting: &Setting, database: &str, token: &str) -> Result<Client> {
+    let transport = Transport::Tls { ca: setting.path("tls/ca.crt"), host: "localhost".to_owned() };
+    let mut client = Client::connect(&setting.address()?, transport).await?;
+    client.login("agent", database, token).await?;
+    Ok(client)
+}
+
+async fn agent(setting: &Setting, agent: &Agent, database: &str) -> Result<Client> {
+    connect(setting, database, &setting.token(agent)?).await
+}
+
+/// The first row of the table as the database has it.
+fn raw(setting: &Setting, sql: &str) -> Result<String> {
+    setting.cluster.psql_in("clinic", sql)
+}
+
+async fn masked_differently(setting: &Setting) -> Result<()> {
+    let sql = "select first_name, last_name, ssn, dob, zip, insurance_id from clinic.patient where id = 1";
+    let stored: Vec<String> = raw(setting, sql)?.split('|').map(str::to_owned).collect();
+    let [first, last, ssn, dob, zip, insurance] = &stored[..] else { bail!("no patient 1") };
+    ensure!([first, last, ssn, dob, zip].iter().all(|value| !value.is_empty()), "patient 1 is not whole");
+
+    let mut care = agent(setting, &CARE, "clinic").await?;
+    let row = one(&care.query(sql).await?)?;
+    let year = dob.get(..4).context("a date")?;
+    ensure!(row[0].as_deref() == Some(first) && row[1].as_deref() == Some(last), "care sees names: {row:?}");
+    ensure!(row[2].is_none(), "care sees no SSN");
+    ensure!(
+        row[3].as_deref() == Some(&format!("{year}-01-01")) || (row[3].is_none() && year < "1937"),
+        "care sees the year of birth only"
+    );
+    ensure!(row[4].as_deref() == zip.get(..3) || row[4].as_deref() == Some("000"), "care sees the ZIP area only");
+    ensure!(row[5].is_none(), "care sees no insurance number");
+    step("the care agent selects: names in clear, SSN redacted, year of birth, ZIP area");
+
+    let mut billing = agent(setting, &BILLING, "clinic").await?;
+    let row = one(&billing.query(sql).await?)?;
+    ensure!(row[..5].iter().all(Option::is_none), "billing sees nothing that names a patient: {row:?}");
+    ensure!(row[5].as_deref().unwrap_or_default() == insurance, "billing sees the insurance number");
+    step("the billing agent selects the same: insurance number in clear, all else redacted");
+
+    let join = "select d.name, count(*) from clinic.visit v join clinic.department d on d.id = v.department_id \
+                join clinic.patient p on p.id = v.patient_id group by d.name order by d.name";
+    let expected = raw(setting, join)?;
+    for (name, client) in [("care", &mut care), ("billing", &mut billing)] {
+        let rows = client.rows(join).await?.join("\n");
+        ensure!(rows == expected, "{name} joins and groups: {rows}");
+    }
+    step("both join three tables and group: the counts are the database's own");
+
+    let births = "select extract(year from dob), count(*) from clinic.patient group by 1 order by 1";
+    ensure!(care.rows(births).await?.len() > 5, "care groups by year of birth");
+    ensure!(billing.rows(births).await?.len() == 1, "billing groups by a redacted date");
+    step("grouping by year of birth works for care, and gives billing one group");
+
+    let probe = format!("select count(*) from clinic.patient where ssn = '{ssn}'");
+    ensure!(care.rows(&probe).await? == ["0"], "a predicate computes on the mask");
+    let cast = care.query("select ssn::int from clinic.patient").await?;
+    ensure!(!text(&cast).contains(ssn.as_str()), "a cast that fails shows nothing");
+    step("searching by SSN finds nothing, and no error text shows one");
+    Ok(())
+}
+
+async fn denied_and_goes_on(setting: &Setting) -> Result<()> {
+    let mut billing = agent(setting, &BILLING, "clinic").await?;
+    let denied = billing.query("select body from clinic.clinical_note").await?;
+    let error = error(&denied)?;
+    ensure!(error.field(b'C').as_deref() == Some("42501"), "denied with 42501");
+    let (detail, hint) = (error.field(b'D').unwrap_or_default(), error.field(b'H').unwrap_or_default());
+    ensure!(detail.contains("rule") && !hint.is_empty(), "it names the rule and says what to do: {detail} / {hint}");
+    ensure!(billing.rows("select count(*) from clinic.claim").await?.len() == 1, "the session goes on");
+    step("the billing agent is denied the notes with a rule and a hint, and goes on in the same session");
+
+    let mut care = agent(setting, &CARE, "clinic").await?;
+    let before = raw(setting, "select count(*) from clinic.patient")?;
+    care.query("begin").await?;
+    ensure!(care.query("delete from clinic.patient").await.is_ok(), "a denied statement is answered");
+    let next = care.query("select 1").await?;
+    ensure!(self::error(&next)?.field(b'C').as_deref() == Some("25P02"), "the transaction failed at the database too");
+    care.query("rollback").await?;
+    ensure!(care.rows("select 1").await? == ["1"], "and can be rolled back");
+    ensure!(raw(setting, "select count(*) from clinic.patient")? == before, "nothing was deleted");
+    step("a denied DELETE fails its transaction truly: 25P02 until ROLLBACK, nothing deleted");
+    Ok(())
+}
+
+async fn bad_tokens(setting: &Setting) -> Result<()> {
+    for (bad, name) in [
+        (Bad::Expired, "expired"),
+        (Bad::WrongAudience, "wrong-audience"),
+        (Bad::Unsigned, "unsigned"),
+        (Bad::WrongIssuer, "wrong-issuer"),
+        (Bad::HmacWithPublicKey, "HMAC-with-public-key"),
+        (Bad::ForeignKey, "foreign-key"),
+        (Bad::Tampered, "tampered"),
+    ] {
+        let token = setting.issuer.mint_bad(bad, (CARE.claims)())?;
+        match connect(setting, "clinic", &token).await {
+            Ok(_) => bail!("a token that is {name} was accepted"),
+            Err(error) => ensure!(format!("{error:#}").contains("28P01"), "{name}: {error:#}"),
+        }
+    }
+    step("expired, wrong-audience, unsigned, wrong-issuer and forged tokens are refused");
+    Ok(())
+}
+
+async fn byte_for_byte(setting: &Setting) -> Result<()> {
+    let sql = "select i.sku, i.name, i.unit_price, s.site, s.quantity from ops.item i join ops.stock s on s.item_id = i.id order by 1, 4";
+    let mut through = agent(setting, &CARE, "ops").await?;
+    let mut direct = Client::connect(&format!("127.0.0.1:{}", setting.cluster.port()), Transport::Plain).await?;
+    direct.login("postgres", "ops", setting.cluster.password()).await?;
+    through.take_received();
+    direct.take_received();
+    for client in [&mut through, &mut direct] {
+        client.query(sql).await?;
+        client.query("select nonsense").await?;
+    }
+    let (ours, theirs) = (through.take_received(), direct.take_received());
+    ensure!(!ours.is_empty() && ours == theirs, "{} bytes through, {} direct", ours.len(), theirs.len());
+    step("without protected data the answer is the database's, byte for byte");
+    Ok(())
+}
+
+async fn model_revoked(setting: &Setting) -> Result<()> {
+    let mut care = agent(setting, &CARE, "clinic").await?;
+    ensure!(care.rows("select 1").await? == ["1"], "the session runs");
+    let path = setting.path("policies/demo.cedar");
+    let policy = fs::read_to_string(&path)?;
+    let without = policy.replace(r#"["2026-10", "2026-11"]"#, r#"["2026-11"]"#);
+    ensure!(policy != without, "the policy has the list");
+    fs::write(&path, without)?;
+    let ended = tokio::time::timeout(AT_ONCE, care.until_closed()).await.context("the session goes on")??;
+    ensure!(error(&ended)?.field(b'C').as_deref() == Some("28000"), "it ends with a reason");
+    match agent(setting, &CARE, "clinic").await {
+        Ok(_) => bail!("a model version off the list may still log in"),
+        Err(error) => ensure!(format!("{error:#}").contains("42501"), "{error:#}"),
+    }
+    step("a model version taken off the policy's list loses its session and its log-in at once");
+    Ok(())
+}
+
+fn evidence(setting: &Setting) -> Result<()> {
+    let evidence = setting.path("evidence");
+    let vkey = fs::read_to_string(evidence.join("keys/log.vkey"))?;
+    ensure!(verify(&evidence, &vkey)? == 0, "the log is sound");
+    step("`chaperone audit verify` says: sound");
+
+    let copy = setting.path("tampered");
+    copy_folder(&evidence, &copy)?;
+    let segment = fs::read_dir(copy.join("journal"))?.next().context("a journal")??.path();
+    let mut bytes = fs::read(&segment)?;
+    let place = bytes.iter().position(|byte| *byte == b'"').context("a record")? + 3;
+    *bytes.get_mut(place).context("a byte")? ^= 1;
+    fs::write(&segment, bytes)?;
+    ensure!(verify(&copy, &vkey)? == 1, "a changed byte is found");
+    step("one byte of a copy is changed, and it says: tampered");
+
+    for folder in ["journal", "log"] {
+        for file in files(&evidence.join(folder))? {
+            let bytes = fs::read(&file)?;
+            for secret in ["eyJ", &setting.cluster.password()[..12]] {
+                ensure!(
+                    !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                    "a token or password in `{}`",
+                    file.display()
+                );
+            }
+        }
+    }
+    let log = fs::read_to_string(setting.path("gateway.log"))?;
+    ensure!(!log.contains("eyJ") && !log.contains("panicked"), "the gateway's log is clean:\n{log}");
+    step("no token and no password in the evidence or the log, and nothing panicked");
+    Ok(())
+}
+
+fn verify(dir: &Path, vkey: &str) -> Result<i32> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["audit", "verify", "--key", vkey.trim(), "--payload-key"])
+        .arg(dir.join("keys/payload.key"))
+        .arg("--dir")
+        .arg(dir)
+        .output()?;
+    for line in String::from_utf8_lossy(&output.stdout).lines().take(6) {
+        println!("        {line}");
+    }
+    output.status.code().context("verify was killed")
+}
+
+fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The values of the only row.
+fn one(messages: &[Message]) -> Result<Vec<Option<String>>> {
+    let mut rows = messages.iter().filter(|message| message.tag == b'D');
+    let row = rows.next().with_context(|| format!("no row: {}", text(messages)))?;
+    ensure!(rows.next().is_none(), "more than one row");
+    Ok(row.values().into_iter().map(|v| v.map(|v| String::from_utf8_lossy(&v).into_owned())).collect())
+}
+
+fn error(messages: &[Message]) -> Result<&Message> {
+    messages.iter().find(|message| message.tag == b'E').with_context(|| format!("no error: {}", text(messages)))
+}
+
+/// All bytes as text, to search in.
+fn text(messages: &[Message]) -> String {
+    messages.iter().map(|message| String::from_utf8_lossy(&message.bytes()).into_owned()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,146 @@
+//! What an answer says of the statements that it ends.
+
+use std::time::Instant;
+
+use chaperone_evidence::{Finished, Outcome};
+use chaperone_model::Refusal;
+use chaperone_wire::postgres::backend::CommandComplete;
+
+use crate::end::End;
+use crate::replies::{Owed, Query};
+use crate::session::Session;
+
+impl<S> Session<S> {
+    /// A statement ran to its end.
+    pub(crate) fn completed(&mut self, complete: Option<&CommandComplete<'_>>) {
+        let (ordinal, started, rows) = match self.replies.front() {
+            Some(Owed::Query(query)) => {
+                let Some(ordinal) = query.statements.pop_front() else { return };
+                query.outputs.pop_front();
+                query.checked = false;
+                let rows = std::mem::take(&mut query.rows);
+                (ordinal, query.started, rows)
+            }
+            Some(Owed::Execute { ordinal, started, rows }) => {
+                let statement = (*ordinal, *started, *rows);
+                self.replies.pop();
+                statement
+            }
+            _ => return,
+        };
+        let tag = complete.and_then(|complete| std::str::from_utf8(complete.verb()).ok()).map(str::to_owned);
+        let rows = complete.and_then(CommandComplete::rows).unwrap_or(rows);
+        match tag.as_deref() {
+            // the names that SQL takes away are taken away here too; a name too few only means a refusal
+            Some("DISCARD ALL" | "DEALLOCATE ALL") => self.names.forget_statements(),
+            _ => {}
+        }
+        self.answer.finished.push(Finished {
+            id: ordinal,
+            outcome: Outcome::Finished,
+            tag,
+            rows: Some(rows),
+            code: None,
+            micros: micros(started),
+        });
+    }
+
+    /// A portal gave the rows that were asked for, and has more.
+    pub(crate) fn suspended(&mut self) -> Result<(), End> {
+        match self.replies.pop() {
+            Some(Owed::Execute { ordinal, started, rows }) => {
+                self.answer.finished.push(Finished {
+                    id: ordinal,
+                    outcome: Outcome::Suspended,
+                    tag: None,
+                    rows: Some(rows),
+                    code: None,
+                    micros: micros(started),
+                });
+                Ok(())
+            }
+            _ => Err(End::ServerViolation("an answer that nothing asked for")),
+        }
+    }
+
+    /// The database reports an error with this code. Returns the refusal when the error is that of a text that went
+    /// there in place of a refused one.
+    pub(crate) fn failed(&mut self, code: &str) -> Option<Box<Refusal>> {
+        let mut skipped = Vec::new();
+        let mut refusal = None;
+        match self.replies.front() {
+            // of its own accord, or at the commit of an implicit transaction
+            None | Some(Owed::Sync) => return None,
+            Some(Owed::Query(query)) => {
+                refusal = query.refusal.take();
+                let (started, mut statements) = (query.started, std::mem::take(&mut query.statements));
+                query.outputs.clear();
+                if let Some(failed) = statements.pop_front() {
+                    self.ended(failed, started, refusal.as_deref(), code);
+                }
+                skipped.extend(statements);
+            }
+            Some(_) => {
+                match self.replies.pop() {
+                    Some(Owed::Parse { name, previous, refusal: refused }) => {
+                        self.names.restore_statement(name, previous);
+                        refusal = refused;
+                    }
+                    Some(Owed::Bind { name, previous }) => self.names.restore_portal(name, previous),
+                    Some(Owed::Execute { ordinal, started, .. }) => self.ended(ordinal, started, None, code),
+                    Some(Owed::Probe) => {
+                        if let Some(Owed::Probed { statements, started, .. }) = self.replies.pop() {
+                            for ordinal in statements {
+                                self.ended(ordinal, started, None, code);
+                            }
+                        }
+                    }
+                    Some(Owed::Probed { statements, started, refusal: refused }) => {
+                        for ordinal in statements {
+                            self.ended(ordinal, started, Some(&refused), code);
+                        }
+                        refusal = Some(refused);
+                    }
+                    Some(
+                        Owed::Query(Query { .. })
+                        | Owed::Close
+                        | Owed::DescribeStatement { .. }
+                        | Owed::DescribePortal { .. }
+                        | Owed::Sync
+                        | Owed::CopyEnd,
+                    )
+                    | None => {}
+                }
+                skipped = self.replies.skip_to_sync(&mut self.names);
+            }
+        }
+        for ordinal in skipped {
+            self.answer.finished.push(Finished { id: ordinal, outcome: Outcome::Skipped, ..Finished::default() });
+        }
+        refusal
+    }
+
+    fn ended(&mut self, ordinal: u64, started: Instant, refusal: Option<&Refusal>, code: &str) {
+        let (outcome, code) = match refusal {
+            Some(refusal) => (Outcome::Denied, refusal.code.0),
+            None => (Outcome::Failed, code),
+        };
+        self.answer.finished.push(Finished {
+            id: ordinal,
+            outcome,
+            tag: None,
+            rows: None,
+            code: Some(code.to_owned()),
+            micros: micros(started),
+        });
+    }
+}
+
+/// A statement whose answer will never end.
+pub(crate) fn cut_off(ordinal: u64) -> Finished {
+    Finished { id: ordinal, outcome: Outcome::CutOff, ..Finished::default() }
+}
+
+fn micros(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

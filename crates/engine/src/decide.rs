@@ -1,0 +1,234 @@
+//! decide: what policy says of a statement, and what masks apply to the session.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chaperone_analysis::Statements;
+use chaperone_evidence::{Op, Ruling, Statement};
+use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, StatementId};
+use chaperone_policy::{Authority, Decision, Permit, PolicySet};
+use tokio::sync::watch;
+
+use crate::connection::Connection;
+use crate::end::End;
+use crate::rewrite::{self, Permitted, Text};
+use crate::shield::Shield;
+
+/// One session's judge.
+pub(crate) struct Judge {
+    session: SessionId,
+    principal: Arc<Principal>,
+    pub(crate) connection: Arc<Connection>,
+    policies: watch::Receiver<Arc<PolicySet>>,
+    authority: Authority,
+    shield: Option<Shield>,
+    next_ordinal: u64,
+}
+
+/// What is to become of a text.
+pub(crate) enum Judged {
+    /// It may run.
+    Run(Cleared),
+    /// It may not.
+    Refused(Box<Refusal>),
+    /// Nobody can tell what it is: our parser does not read it. The database will not either, and says so in its own
+    /// words where nothing is protected.
+    Unreadable(Box<Refusal>),
+}
+
+/// A text that may run.
+pub(crate) struct Cleared {
+    pub(crate) text: Text,
+    pub(crate) permitted: Permitted,
+    pub(crate) effects: Effects,
+    /// The facts of its first statement; a prepared statement has no second.
+    pub(crate) facts: Option<Arc<Facts>>,
+}
+
+impl Judge {
+    /// The judge of a session whose principal may connect.
+    pub(crate) fn new(
+        session: SessionId,
+        principal: Arc<Principal>,
+        connection: Arc<Connection>,
+        mut policies: watch::Receiver<Arc<PolicySet>>,
+    ) -> Result<Self, Refusal> {
+        let current = policies.borrow_and_update().clone();
+        let authority =
+            Authority::new(current, session, &principal, &connection.name, connection.classification.clone());
+        authority.connect(now())?;
+        Ok(Judge { session, principal, connection, policies, authority, shield: None, next_ordinal: 1 })
+    }
+
+    /// Puts masks in place, from the live catalog.
+    pub(crate) fn shield(&mut self, catalog: Arc<chaperone_analysis::Catalog>) {
+        if let Some(tables) = self.connection.tables() {
+            let generation = self.shield.as_ref().map_or(1, |shield| shield.generation + 1);
+            self.shield = Some(Shield::new(catalog, tables.clone(), &mut self.authority, now(), generation));
+        }
+    }
+
+    /// Whether masks apply.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.connection.tables().is_some()
+    }
+
+    pub(crate) fn masks(&self) -> Option<&chaperone_model::Masks> {
+        self.shield.as_ref().map(|shield| &*shield.masks)
+    }
+
+    pub(crate) fn policy_version(&self) -> String {
+        self.policies.borrow().version().to_owned()
+    }
+
+    /// The generation of the session's protection; 0 where nothing is protected.
+    pub(crate) fn generation(&self) -> u64 {
+        self.shield.as_ref().map_or(0, |shield| shield.generation)
+    }
+
+    /// The policies were replaced: decides anew whether the session may go on, and its masks.
+    pub(crate) fn reconsider(&mut self) -> Result<(), End> {
+        let current = self.policies.borrow_and_update().clone();
+        self.authority = Authority::new(
+            current,
+            self.session,
+            &self.principal,
+            &self.connection.name,
+            self.connection.classification.clone(),
+        );
+        self.authority.connect(now()).map_err(|_| End::Revoked)?;
+        if let Some(shield) = self.shield.take() {
+            let catalog = shield.catalog.clone();
+            self.shield = Some(shield);
+            self.shield(catalog);
+        }
+        Ok(())
+    }
+
+    /// A number for the next statement.
+    pub(crate) fn ordinal(&mut self) -> u64 {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        ordinal
+    }
+
+    /// Judges a text: each of its statements gets a line for the record; all must be permitted for any to run.
+    pub(crate) fn text(&mut self, text: &str, op: Op) -> (Vec<Statement>, Judged) {
+        let statements = match self.connection.analyser.analyse(text) {
+            Ok(statements) => statements,
+            Err(refusal) => {
+                let line = Statement {
+                    id: self.ordinal(),
+                    op,
+                    decision: Ruling::refused(&refusal),
+                    ..Statement::default()
+                };
+                return (vec![line], Judged::Unreadable(Box::new(refusal)));
+            }
+        };
+        let mut lines = Vec::with_capacity(statements.len());
+        let mut permits = Vec::with_capacity(statements.len());
+        let mut effects = Effects::None;
+        let mut refused = None;
+        for i in 0..statements.len() {
+            let ordinal = self.ordinal();
+            let facts = self.facts(&statements, i);
+            if facts.effects == Effects::Possible {
+                effects = Effects::Possible;
+            }
+            let id = StatementId { session: self.session, ordinal };
+            match self.authority.decide(id, &facts, now()) {
+                Decision::Allow(permit) => {
+                    lines.push(line(ordinal, op, &statements, i, Some(&facts), Ruling::allowed(permit.policies())));
+                    permits.push(permit);
+                }
+                Decision::Deny(denial) => {
+                    let ruling = Ruling::denied(&denial.policies, &denial.refusal);
+                    lines.push(line(ordinal, op, &statements, i, Some(&facts), ruling));
+                    refused.get_or_insert(denial.refusal);
+                }
+            }
+        }
+        if let Some(refusal) = refused {
+            return (lines, Judged::Refused(Box::new(refusal)));
+        }
+        match rewrite::text(&statements, permits, self.shield.as_ref()) {
+            Ok((text, permitted)) => {
+                for line in &mut lines {
+                    line.rewritten = text.run.is_some();
+                }
+                let facts = (!statements.is_empty()).then(|| Arc::new(self.facts(&statements, 0).into_owned()));
+                (lines, Judged::Run(Cleared { text, permitted, effects, facts }))
+            }
+            Err(refusal) => {
+                if let Some(line) = lines.first_mut() {
+                    line.decision = Ruling::refused(&refusal);
+                }
+                (lines, Judged::Refused(Box::new(refusal)))
+            }
+        }
+    }
+
+    /// Judges a run of a statement whose text was judged when it was prepared. `None` facts: it was prepared by SQL.
+    pub(crate) fn run(&mut self, ordinal: u64, facts: Option<&Facts>) -> Result<(Permit, Ruling), (Refusal, Ruling)> {
+        let id = StatementId { session: self.session, ordinal };
+        let unknown;
+        let facts = match facts {
+            Some(facts) => facts,
+            None => {
+                unknown = Facts {
+                    kind: "EXECUTE".to_owned(),
+                    needs: Vec::new(),
+                    has_where: false,
+                    effects: Effects::Possible,
+                };
+                &unknown
+            }
+        };
+        match self.authority.decide(id, facts, now()) {
+            Decision::Allow(permit) => {
+                let ruling = Ruling::allowed(permit.policies());
+                Ok((permit, ruling))
+            }
+            Decision::Deny(denial) => {
+                let ruling = Ruling::denied(&denial.policies, &denial.refusal);
+                Err((denial.refusal, ruling))
+            }
+        }
+    }
+
+    fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {
+        match &self.shield {
+            None => Cow::Borrowed(statements.facts(i)),
+            Some(shield) => Cow::Owned(shield.facts(statements, i)),
+        }
+    }
+}
+
+/// What a function-call message needs.
+pub(crate) fn function_call() -> Facts {
+    Facts {
+        kind: "FUNCTION CALL".to_owned(),
+        needs: vec![Need { action: Action::Call, table: None }],
+        has_where: false,
+        effects: Effects::Possible,
+    }
+}
+
+fn line(ordinal: u64, op: Op, statements: &Statements, i: usize, facts: Option<&Facts>, decision: Ruling) -> Statement {
+    Statement {
+        id: ordinal,
+        op,
+        facts: facts.cloned(),
+        normalized: Some(statements.normalized(i).to_owned()),
+        fingerprint: Some(statements.fingerprint(i)),
+        decision,
+        ..Statement::default()
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,364 @@
+//! analyse → decide → rewrite, message by message: what each frontend message does to the session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use chaperone_evidence::{Op, Ruling, Statement};
+use chaperone_model::{Effects, Refusal, SqlState};
+use chaperone_wire::postgres::frontend::{self, Object, Tag};
+use chaperone_wire::postgres::Frame;
+
+use crate::check::COPYING;
+use crate::decide::{Cleared, Judged};
+use crate::end::End;
+use crate::prepared::{Portal, Prepared, Source};
+use crate::receive::Input;
+use crate::replies::{Owed, Query};
+use crate::rewrite::Runnable;
+use crate::session::Session;
+
+impl<S> Session<S> {
+    /// Takes one message of the agent's.
+    pub(crate) fn take(&mut self, input: Input) -> Result<(), End> {
+        match input {
+            Input::Message(frame) | Input::Start(frame) => {
+                self.withheld = false;
+                self.message_from_agent(frame)
+            }
+            Input::More(bytes) | Input::End(bytes) => {
+                self.part(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn message_from_agent(&mut self, frame: Frame) -> Result<(), End> {
+        let Some(tag) = Tag::from_byte(frame.tag) else { return Err(End::AgentViolation("unknown message type")) };
+        let of_a_copy = matches!(tag, Tag::CopyData | Tag::CopyDone | Tag::CopyFail | Tag::Sync | Tag::Flush);
+        if self.copying_in && !of_a_copy && tag != Tag::Terminate {
+            return Err(End::AgentViolation(COPYING));
+        }
+        match tag {
+            Tag::Query => self.query(frame)?,
+            Tag::Parse => self.parse(frame)?,
+            Tag::Bind => self.bind(frame)?,
+            Tag::Describe => self.describe(frame)?,
+            Tag::Execute => self.execute(frame)?,
+            Tag::Close => self.close(frame)?,
+            Tag::Sync => {
+                // while the database copies in it ignores this message
+                if !self.copying_in {
+                    self.replies.push(Owed::Sync);
+                }
+                self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
+                self.record_request();
+            }
+            Tag::Flush => {
+                self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
+                self.record_request();
+            }
+            Tag::CopyData => self.part(frame.bytes),
+            Tag::CopyDone | Tag::CopyFail => {
+                self.copying_in = false;
+                self.replies.push(Owed::CopyEnd);
+                self.part(frame.bytes);
+                self.record_request();
+            }
+            Tag::FunctionCall => self.function_call(frame)?,
+            Tag::Terminate => {
+                self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
+                self.agent_closed = true;
+            }
+            Tag::Password => return Err(End::AgentViolation("a password after authentication")),
+        }
+        Ok(())
+    }
+
+    /// Data of a permitted `COPY`, or a later part of a long `Bind` or function call: durable before it goes on.
+    fn part(&mut self, bytes: Bytes) {
+        if self.withheld {
+            self.request.withhold(&bytes, Vec::new());
+            return;
+        }
+        self.request.add(&bytes, Runnable::protocol(bytes.clone(), Effects::Possible), Vec::new());
+    }
+
+    /// A message that goes on record and nowhere else; nor do its later parts.
+    fn withhold(&mut self, bytes: &[u8], lines: Vec<Statement>) {
+        self.withheld = true;
+        self.request.withhold(bytes, lines);
+    }
+
+    /// The agent is gone: the database is told goodbye after what was sent before.
+    pub(crate) fn terminate(&mut self) {
+        let mut out = BytesMut::new();
+        frontend::encode::terminate(&mut out);
+        self.request.also(Runnable::protocol(out.freeze(), Effects::None));
+        self.record_request();
+    }
+
+    fn query(&mut self, frame: Frame) -> Result<(), End> {
+        let query = frontend::Query::parse(frame.body()).map_err(End::from_agent)?;
+        let text = String::from_utf8_lossy(query.text);
+        let (lines, judged) = self.judge.text(&text, Op::Query);
+        let mut owed = Query::of(lines.iter().map(|line| line.id));
+        match judged {
+            Judged::Run(Cleared { text, permitted, effects, .. }) => {
+                if let Some(run) = &text.run {
+                    self.request.runs(run);
+                }
+                let runnable = Runnable::query(permitted, &frame.bytes, &text, effects).map_err(End::from_agent)?;
+                owed.outputs = text.outputs.into();
+                self.request.add(&frame.bytes, runnable, lines);
+                self.replies.push(Owed::Query(owed));
+            }
+            Judged::Unreadable(refusal) if !self.judge.is_shielded() => {
+                // the database's own words for its own syntax error: it is asked to parse, which runs nothing; should
+                // it succeed, a text that cannot be parsed follows
+                self.withhold(&frame.bytes, lines);
+                self.request.also(Runnable::probe(query.text).map_err(End::from_agent)?);
+                self.replies.push(Owed::Probe);
+                self.replies.push(Owed::Probed { statements: owed.statements, started: owed.started, refusal });
+                self.replies.push(Owed::Sync);
+            }
+            Judged::Refused(refusal) | Judged::Unreadable(refusal) => {
+                owed.refusal = Some(refusal);
+                self.withhold(&frame.bytes, lines);
+                self.request.also(Runnable::failing_query().map_err(End::from_agent)?);
+                self.replies.push(Owed::Query(owed));
+            }
+        }
+        self.record_request();
+        Ok(())
+    }
+
+    fn parse(&mut self, frame: Frame) -> Result<(), End> {
+        let parse = frontend::Parse::parse(frame.body()).map_err(End::from_agent)?;
+        let text = String::from_utf8_lossy(parse.text);
+        let (lines, judged) = self.judge.text(&text, Op::Prepare);
+        let ordinal = lines.first().map_or(0, |line| line.id);
+        match judged {
+            Judged::Run(cleared) => {
+                let source = cleared.text.run.as_ref().map(|run| {
+                    Arc::new(Source {
+                        text: text.into_owned(),
+                        run: run.clone(),
+                        generation: self.judge.generation(),
+                    })
+                });
+                if let Some(run) = &cleared.text.run {
+                    self.request.runs(run);
+                }
+                let runnable =
+                    Runnable::parse(cleared.permitted, &frame.bytes, &cleared.text, &parse).map_err(End::from_agent)?;
+                let prepared = Prepared {
+                    ordinal,
+                    facts: cleared.facts,
+                    output: cleared.text.outputs.into_iter().next(),
+                    source,
+                    readable: true,
+                };
+                self.prepared(parse.name, prepared);
+                self.request.add(&frame.bytes, runnable, lines);
+            }
+            Judged::Unreadable(_) if !self.judge.is_shielded() => {
+                // the database's own words for its own syntax error; should it parse, it still cannot be run
+                self.prepared(parse.name, Prepared { ordinal, readable: false, ..Prepared::unknown() });
+                self.request.add(&frame.bytes, Runnable::unread_parse(frame.bytes.clone()), lines);
+            }
+            Judged::Refused(refusal) | Judged::Unreadable(refusal) => {
+                self.withhold(&frame.bytes, lines);
+                self.fail(refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn prepared(&mut self, name: &[u8], prepared: Prepared) {
+        let previous = self.names.set_statement(name.to_vec(), Arc::new(prepared));
+        self.replies.push(Owed::Parse { name: name.to_vec(), previous, refusal: None });
+    }
+
+    /// In place of a refused message of the extended protocol: one that the database refuses, after which it skips to
+    /// the next `Sync` by itself.
+    fn fail(&mut self, refusal: Box<Refusal>) -> Result<(), End> {
+        self.request.also(Runnable::failing_parse().map_err(End::from_agent)?);
+        let previous = self.names.statement(b"").cloned();
+        self.replies.push(Owed::Parse { name: Vec::new(), previous, refusal: Some(refusal) });
+        Ok(())
+    }
+
+    fn bind(&mut self, frame: Frame) -> Result<(), End> {
+        let (portal, statement) = frontend::bind_names(frame.body()).map_err(End::from_agent)?;
+        let prepared = match self.names.statement(statement) {
+            Some(prepared) => prepared.clone(),
+            None if self.judge.is_shielded() => {
+                self.withhold(&frame.bytes, Vec::new());
+                self.fail(Box::new(unknown_name("26000", "prepared statement")))?;
+                return Ok(());
+            }
+            None => Arc::new(Prepared::unknown()),
+        };
+        if let Some(refusal) = self.stale(&prepared) {
+            self.withhold(&frame.bytes, Vec::new());
+            self.fail(refusal)?;
+            return Ok(());
+        }
+        let name = portal.to_vec();
+        let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared }));
+        self.replies.push(Owed::Bind { name, previous });
+        self.request.add(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None), Vec::new());
+        Ok(())
+    }
+
+    /// A statement that was prepared under another policy or catalog is looked at again: it may go on when it would
+    /// be prepared just the same.
+    fn stale(&mut self, prepared: &Prepared) -> Option<Box<Refusal>> {
+        if !prepared.readable {
+            return Some(Box::new(unreadable()));
+        }
+        let source = prepared.source.as_ref()?;
+        if source.generation == self.judge.generation() {
+            return None;
+        }
+        match self.judge.text(&source.text, Op::Prepare) {
+            (_, Judged::Run(cleared)) if cleared.text.run.as_deref() == Some(source.run.as_str()) => None,
+            (_, Judged::Run(_)) => Some(Box::new(Refusal {
+                code: SqlState::FEATURE_NOT_SUPPORTED,
+                rule: "masking.prepared",
+                message: "cached plan must not change result type".to_owned(),
+                detail: "the policy or the schema has changed since this statement was prepared".to_owned(),
+                hint: "prepare the statement again".to_owned(),
+            })),
+            (_, Judged::Refused(refusal) | Judged::Unreadable(refusal)) => Some(refusal),
+        }
+    }
+
+    fn describe(&mut self, frame: Frame) -> Result<(), End> {
+        let describe = frontend::Describe::parse(frame.body()).map_err(End::from_agent)?;
+        let output = match describe.object {
+            Object::Statement => self.names.statement(describe.name).and_then(|prepared| prepared.output.clone()),
+            Object::Portal => self.names.portal(describe.name).and_then(|portal| portal.statement.output.clone()),
+        };
+        self.replies.push(match describe.object {
+            Object::Statement => Owed::DescribeStatement { output },
+            Object::Portal => Owed::DescribePortal { output, hidden: false },
+        });
+        self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
+        Ok(())
+    }
+
+    fn execute(&mut self, frame: Frame) -> Result<(), End> {
+        let execute = frontend::Execute::parse(frame.body()).map_err(End::from_agent)?;
+        let prepared = match self.names.portal(execute.portal) {
+            Some(portal) => portal.statement.clone(),
+            None if self.judge.is_shielded() => {
+                self.withhold(&frame.bytes, Vec::new());
+                self.fail(Box::new(unknown_name("34000", "portal")))?;
+                return Ok(());
+            }
+            None => Arc::new(Prepared::unknown()),
+        };
+        let ordinal = self.judge.ordinal();
+        let judged = match self.stale(&prepared) {
+            Some(refusal) => {
+                let ruling = Ruling::refused(&refusal);
+                Err((*refusal, ruling))
+            }
+            None => self.judge.run(ordinal, prepared.facts.as_deref()),
+        };
+        let mut line = Statement { id: ordinal, op: Op::Execute, ..Statement::default() };
+        if prepared.ordinal > 0 {
+            line.refers_to = Some(prepared.ordinal);
+        }
+        match judged {
+            Ok((permit, ruling)) => {
+                line.decision = ruling;
+                line.rewritten = prepared.source.is_some();
+                if self.judge.is_shielded() {
+                    self.request.also(Runnable::describe_portal(execute.portal).map_err(End::from_agent)?);
+                    self.replies.push(Owed::DescribePortal { output: prepared.output.clone(), hidden: true });
+                }
+                let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
+                self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
+                self.replies.push(Owed::Execute { ordinal, started: Instant::now(), rows: 0 });
+            }
+            Err((refusal, ruling)) => {
+                line.decision = ruling;
+                self.withhold(&frame.bytes, vec![line]);
+                self.fail(Box::new(refusal))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, frame: Frame) -> Result<(), End> {
+        let close = frontend::Close::parse(frame.body()).map_err(End::from_agent)?;
+        match close.object {
+            Object::Statement => self.names.close_statement(close.name),
+            Object::Portal => self.names.close_portal(close.name),
+        }
+        self.replies.push(Owed::Close);
+        self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
+        Ok(())
+    }
+
+    fn function_call(&mut self, frame: Frame) -> Result<(), End> {
+        let ordinal = self.judge.ordinal();
+        let mut line = Statement { id: ordinal, op: Op::FunctionCall, ..Statement::default() };
+        let mut owed = Query::of([ordinal]);
+        let judged = if self.judge.is_shielded() {
+            let refusal = function_call_refused();
+            let ruling = Ruling::refused(&refusal);
+            Err((refusal, ruling))
+        } else {
+            self.judge.run(ordinal, Some(&crate::decide::function_call()))
+        };
+        match judged {
+            Ok((permit, ruling)) => {
+                line.decision = ruling;
+                self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, Effects::Possible), vec![line]);
+            }
+            Err((refusal, ruling)) => {
+                line.decision = ruling;
+                self.withhold(&frame.bytes, vec![line]);
+                self.request.also(Runnable::failing_query().map_err(End::from_agent)?);
+                owed.refusal = Some(Box::new(refusal));
+            }
+        }
+        self.replies.push(Owed::Query(owed));
+        self.record_request();
+        Ok(())
+    }
+}
+
+fn unknown_name(code: &'static str, what: &str) -> Refusal {
+    Refusal {
+        code: SqlState(code),
+        rule: "masking.prepared",
+        message: format!("{what} does not exist"),
+        detail: format!("no {what} of this name was made by the extended protocol in this session"),
+        hint: "prepare and bind it with the driver; names made by `PREPARE` or `DECLARE` cannot be used here".to_owned(),
+    }
+}
+
+fn unreadable() -> Refusal {
+    Refusal {
+        code: SqlState::SYNTAX_ERROR,
+        rule: "analysis.syntax",
+        message: "the statement cannot be read".to_owned(),
+        detail: "the gateway decides every statement, and does not know this one's grammar".to_owned(),
+        hint: "rewrite the statement with the grammar of PostgreSQL 18 or earlier".to_owned(),
+    }
+}
+
+fn function_call_refused() -> Refusal {
+    Refusal {
+        code: SqlState::FEATURE_NOT_SUPPORTED,
+        rule: "masking.function_call",
+        message: "function-call messages are not supported on this connection".to_owned(),
+        detail: "a function called by its number bypasses masking at the source".to_owned(),
+        hint: "call the function in a `SELECT`".to_owned(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Prepared statements and portals by name, as the session believes the database to have them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chaperone_analysis::Output;
+use chaperone_model::Facts;
+
+/// A statement that the agent prepared.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Its ordinal in the session; 0 when it was prepared by SQL and not by the protocol.
+    pub(crate) ordinal: u64,
+    /// What it needs; `None` for one that was prepared by SQL, whose needs were decided there.
+    pub(crate) facts: Option<Arc<Facts>>,
+    /// What its `RowDescription` must look like; `None` when nothing is checked.
+    pub(crate) output: Option<Arc<Output>>,
+    /// The text that was prepared upstream, when it is not the agent's; kept to tell whether a new decision would
+    /// still give the same.
+    pub(crate) source: Option<Arc<Source>>,
+    /// Whether we could read its text. One that only the database can read may be prepared, never run.
+    pub(crate) readable: bool,
+}
+
+/// Where a rewritten statement came from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// As the agent sent it.
+    pub(crate) text: String,
+    /// As it was prepared upstream.
+    pub(crate) run: String,
+    /// The session's protection when it was rewritten: when that moves on, the statement is looked at again.
+    pub(crate) generation: u64,
+}
+
+impl Prepared {
+    /// One that the protocol did not make: `PREPARE` and `DECLARE` share the names of `Parse` and `Bind`.
+    pub(crate) fn unknown() -> Self {
+        Prepared { ordinal: 0, facts: None, output: None, source: None, readable: true }
+    }
+}
+
+/// A portal that the agent bound.
+#[derive(Debug)]
+pub(crate) struct Portal {
+    /// The statement that it runs.
+    pub(crate) statement: Arc<Prepared>,
+}
+
+/// The two name spaces. The unnamed one is the empty name.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    statements: HashMap<Vec<u8>, Arc<Prepared>>,
+    portals: HashMap<Vec<u8>, Arc<Portal>>,
+}
+
+impl Names {
+    pub(crate) fn statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
+        self.statements.get(name)
+    }
+
+    pub(crate) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+        self.portals.get(name)
+    }
+
+    /// Gives a name to a statement; returns what had it.
+    pub(crate) fn set_statement(&mut self, name: Vec<u8>, statement: Arc<Prepared>) -> Option<Arc<Prepared>> {
+        self.statements.insert(name, statement)
+    }
+
+    /// Gives a name to a portal; returns what had it.
+    pub(crate) fn set_portal(&mut self, name: Vec<u8>, portal: Arc<Portal>) -> Option<Arc<Portal>> {
+        self.portals.insert(name, portal)
+    }
+
+    pub(crate) fn restore_statement(&mut self, name: Vec<u8>, previous: Option<Arc<Prepared>>) {
+        match previous {
+            Some(statement) => self.statements.insert(name, statement),
+            None => self.statements.remove(&name),
+        };
+    }
+
+    pub(crate) fn restore_portal(&mut self, name: Vec<u8>, previous: Option<Arc<Portal>>) {
+        match previous {
+            Some(portal) => self.portals.insert(name, portal),
+            None => self.portals.remove(&name),
+        };
+    }
+
+    pub(crate) fn close_statement(&mut self, name: &[u8]) {
+        self.statements.remove(name);
+    }
+
+    pub(crate) fn close_portal(&mut self, name: &[u8]) {
+        self.portals.remove(name);
+    }
+
+    /// The end of a transaction closes every portal (55.2.3).
+    pub(crate) fn close_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    /// `DISCARD ALL` and `DEALLOCATE ALL` forget prepared statements. Forgetting one that the database still has
+    /// only makes it unknown, which is refused where it matters.
+    pub(crate) fn forget_statements(&mut self) {
+        self.statements.clear();
+    }
+}

@@ -1,0 +1,234 @@
+//! record: what came in and what goes out, into the journal.
+//!
+//! Both byte streams of a session are recorded whole, in segments. [`Request`] gathers what the agent sent until it is
+//! worth a record; [`Answer`] gathers what may go to the agent until it is worth a segment.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Statement};
+
+use crate::end::End;
+use crate::rewrite::{Batch, Runnable};
+use crate::session::Session;
+
+/// Statements in one request record.
+const STATEMENTS: usize = 12;
+
+/// The agent's bytes that wait for a record, and the messages that go to the database behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    /// As the agent sent them.
+    bytes: BytesMut,
+    batch: Batch,
+    statements: Vec<Statement>,
+    /// What runs instead, where that differs.
+    run: Option<String>,
+    /// Whether something in it must be on record before it goes on. A lone `Sync` or `Describe` carries nothing, and
+    /// is recorded together with what follows it.
+    matters: bool,
+}
+
+impl Request {
+    /// A message that does nothing by itself.
+    pub(crate) fn pass(&mut self, as_sent: &[u8], runnable: Runnable) {
+        self.bytes.extend_from_slice(as_sent);
+        self.batch.push(runnable);
+    }
+
+    /// A message that must be on record.
+    pub(crate) fn add(&mut self, as_sent: &[u8], runnable: Runnable, statements: Vec<Statement>) {
+        self.pass(as_sent, runnable);
+        self.statements.extend(statements);
+        self.matters = true;
+    }
+
+    /// Text that runs in place of the agent's.
+    pub(crate) fn runs(&mut self, text: &str) {
+        let run = self.run.get_or_insert_default();
+        if !run.is_empty() {
+            run.push_str(";\n");
+        }
+        run.push_str(text);
+    }
+
+    /// A message that goes nowhere but on record.
+    pub(crate) fn withhold(&mut self, as_sent: &[u8], statements: Vec<Statement>) {
+        self.bytes.extend_from_slice(as_sent);
+        self.statements.extend(statements);
+        self.matters = true;
+    }
+
+    /// A message that goes to the database beside the agent's.
+    pub(crate) fn also(&mut self, runnable: Runnable) {
+        self.batch.push(runnable);
+    }
+
+    /// Whether it has to be recorded before more is added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.statements.len() >= STATEMENTS || self.bytes.len() >= MAX_SEGMENT / 2
+    }
+}
+
+/// A batch that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    batch: Batch,
+    /// Its record; `None` for one without effects that only waits for those before it.
+    record: Option<PendingReceived>,
+    size: usize,
+}
+
+/// What may go to the agent, not yet recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    bytes: BytesMut,
+    /// Statements that ended within those bytes.
+    pub(crate) finished: Vec<Finished>,
+}
+
+impl Answer {
+    /// Takes the first `count` bytes of `from`.
+    pub(crate) fn keep(&mut self, from: &mut BytesMut, count: usize) {
+        if count == 0 {
+        } else if self.bytes.is_empty() {
+            self.bytes = from.split_to(count);
+        } else {
+            self.bytes.extend_from_slice(from.get(..count).unwrap_or_default());
+            from.advance(count.min(from.len()));
+        }
+    }
+
+    /// Adds bytes.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.finished.is_empty()
+    }
+}
+
+/// Segments on their way into the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    pending: VecDeque<(PendingAnswered, usize)>,
+    size: usize,
+}
+
+impl Segments {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Bytes in them.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn pop_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<chaperone_evidence::Answered, End>> {
+        let Some((pending, _)) = self.pending.front_mut() else { return Poll::Pending };
+        let answered = std::task::ready!(std::pin::Pin::new(pending).poll(cx)).map_err(|_| End::Ledger);
+        if let Some((_, size)) = self.pending.pop_front() {
+            self.size -= size;
+        }
+        Poll::Ready(answered)
+    }
+}
+
+impl<S> Session<S> {
+    /// Records what was gathered from the agent and sends it on: at once when it has no effects and nothing waits
+    /// before it, else when its record is durable.
+    pub(crate) fn record_request(&mut self) {
+        let batch = std::mem::take(&mut self.request.batch);
+        let record = self.request.matters.then(|| {
+            let bytes = self.request.bytes.split();
+            let statements = std::mem::take(&mut self.request.statements);
+            let run = self.request.run.take();
+            self.request.matters = false;
+            self.log.received(&bytes, statements, run.as_deref())
+        });
+        if batch.is_empty() && record.is_none() {
+            return;
+        }
+        match batch.proven_read() {
+            Ok(read) if self.waiting.is_empty() => self.to_server.execute_read(read),
+            Ok(read) => {
+                let batch = read.into_batch();
+                let size = batch.size();
+                self.waiting.push_back(Waiting { batch, record: None, size });
+                self.waiting_bytes += size;
+            }
+            Err(batch) => {
+                let record = record.unwrap_or_else(|| {
+                    // only what matters can have effects; should that ever be wrong, it is recorded all the same
+                    let bytes = self.request.bytes.split();
+                    self.log.received(&bytes, Vec::new(), None)
+                });
+                let size = batch.size();
+                self.waiting.push_back(Waiting { batch, record: Some(record), size });
+                self.waiting_bytes += size;
+            }
+        }
+    }
+
+    /// Moves batches whose turn it is to the database.
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut moved = false;
+        while let Some(front) = self.waiting.front_mut() {
+            let received = match &mut front.record {
+                None => None,
+                Some(record) => match std::pin::Pin::new(record).poll(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(received) => Some(received.map_err(|_| End::Ledger)?),
+                },
+            };
+            let Some(Waiting { batch, size, .. }) = self.waiting.pop_front() else { break };
+            self.waiting_bytes -= size;
+            moved = true;
+            match (received, batch.proven_read()) {
+                (Some(received), Ok(read)) => self.to_server.execute(read.into_batch(), received),
+                (Some(received), Err(batch)) => self.to_server.execute(batch, received),
+                (None, Ok(read)) => self.to_server.execute_read(read),
+                (None, Err(_)) => return Err(End::Ledger),
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Makes what was gathered for the agent into segments.
+    pub(crate) fn record_answer(&mut self) {
+        while !self.answer.is_empty() {
+            let size = self.answer.bytes.len().min(MAX_SEGMENT);
+            let bytes = self.answer.bytes.split_to(size).freeze();
+            let last = self.answer.bytes.is_empty();
+            let finished = if last { std::mem::take(&mut self.answer.finished) } else { Vec::new() };
+            self.record_segment(bytes, finished);
+        }
+    }
+
+    fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>) {
+        let size = bytes.len();
+        let pending = self.log.answered(bytes, finished);
+        self.segments.pending.push_back((pending, size));
+        self.segments.size += size;
+    }
+
+    /// At the end: whatever bytes of the agent's have no record yet.
+    pub(crate) fn record_rest(&mut self) {
+        let mut bytes = self.request.bytes.split();
+        bytes.unsplit(self.receiver.intake.bytes.split());
+        if !bytes.is_empty() {
+            let statements = std::mem::take(&mut self.request.statements);
+            for piece in bytes.chunks(MAX_SEGMENT) {
+                drop(self.log.received(piece, Vec::new(), None));
+            }
+            drop(statements);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What the database still owes for what was sent to it.
+//!
+//! Every frontend message that will be answered leaves one [`Owed`] here, in the order sent; every backend message
+//! settles the one at the front (PostgreSQL manual 55.2.3, 55.2.4). That is how an error is matched to its statement,
+//! how a refused statement's error gets its own words, and how an answer is counted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chaperone_analysis::Output;
+use chaperone_model::Refusal;
+
+use crate::prepared::{Names, Portal, Prepared};
+
+/// What one message is owed.
+#[derive(Debug)]
+pub(crate) enum Owed {
+    /// A simple query or a function call: for each statement a result, then `ReadyForQuery`.
+    Query(Query),
+    /// `ParseComplete`. On an error the name gets its earlier meaning back.
+    Parse { name: Vec<u8>, previous: Option<Arc<Prepared>>, refusal: Option<Box<Refusal>> },
+    /// `BindComplete`.
+    Bind { name: Vec<u8>, previous: Option<Arc<Portal>> },
+    /// `CloseComplete`.
+    Close,
+    /// `ParameterDescription`, then `RowDescription` or `NoData`.
+    DescribeStatement { output: Option<Arc<Output>> },
+    /// `RowDescription` or `NoData`; `hidden` when the agent did not ask for it.
+    DescribePortal { output: Option<Arc<Output>>, hidden: bool },
+    /// Rows, then `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
+    Execute { ordinal: u64, started: Instant, rows: u64 },
+    /// Either an error in the database's own words for a text that we cannot read, or `ParseComplete`, which is not
+    /// for the agent.
+    Probe,
+    /// The error of a text that cannot be parsed, which stands behind a [`Owed::Probe`]; the agent gets the refusal.
+    Probed { statements: VecDeque<u64>, started: Instant, refusal: Box<Refusal> },
+    /// `ReadyForQuery`.
+    Sync,
+    /// Nothing: the place of the agent's `CopyDone` or `CopyFail` among the others. While the database copies in it
+    /// ignores a `Sync` (55.2.7), so those before this mark are not owed anything.
+    CopyEnd,
+}
+
+/// The rest of a simple query's answer.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// Ordinals of the statements that have not finished, first one next.
+    pub(crate) statements: VecDeque<u64>,
+    /// What each of those may return; empty when nothing is checked.
+    pub(crate) outputs: VecDeque<Arc<Output>>,
+    /// When it was sent.
+    pub(crate) started: Instant,
+    /// Rows of the statement at the front so far.
+    pub(crate) rows: u64,
+    /// Whether the statement at the front had its `RowDescription` checked.
+    pub(crate) checked: bool,
+    /// Set when the text that went to the database is the one that fails.
+    pub(crate) refusal: Option<Box<Refusal>>,
+}
+
+impl Query {
+    /// Owed results for statements sent now.
+    pub(crate) fn of(statements: impl IntoIterator<Item = u64>) -> Self {
+        Query {
+            statements: statements.into_iter().collect(),
+            outputs: VecDeque::new(),
+            started: Instant::now(),
+            rows: 0,
+            checked: false,
+            refusal: None,
+        }
+    }
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    queue: VecDeque<Owed>,
+}
+
+impl Replies {
+    pub(crate) fn push(&mut self, owed: Owed) {
+        self.queue.push_back(owed);
+    }
+
+    /// What the next reply is for. Marks at the front are dropped on the way.
+    pub(crate) fn front(&mut self) -> Option<&mut Owed> {
+        while matches!(self.queue.front(), Some(Owed::CopyEnd)) {
+            self.queue.pop_front();
+        }
+        self.queue.front_mut()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Owed> {
+        self.front()?;
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.iter().all(|owed| matches!(owed, Owed::CopyEnd))
+    }
+
+    /// The database started to copy in: it will not answer a `Sync` sent before the copy's end, and will take any other
+    /// message for a violation of the protocol. `false` when the agent sent such a message.
+    #[must_use]
+    pub(crate) fn copy_in_started(&mut self) -> bool {
+        let after = |owed: &Owed| !matches!(owed, Owed::Sync);
+        let end = self.queue.iter().skip(1).position(after).map_or(self.queue.len(), |ignored| ignored + 1);
+        self.queue.drain(1.min(end)..end);
+        matches!(self.queue.get(1), None | Some(Owed::CopyEnd))
+    }
+
+    /// After an error in the extended protocol the database skips to the next `Sync` (55.2.3): nothing in between is
+    /// owed any more. Names that those messages gave are taken back; the ordinals of statements that will not run are
+    /// returned.
+    pub(crate) fn skip_to_sync(&mut self, names: &mut Names) -> Vec<u64> {
+        let mut skipped = Vec::new();
+        let mut undo = Vec::new();
+        while let Some(owed) = self.queue.front() {
+            if matches!(owed, Owed::Sync) {
+                break;
+            }
+            match self.queue.pop_front() {
+                Some(Owed::Execute { ordinal, .. }) => skipped.push(ordinal),
+                // a simple query stands here only when the agent left the `Sync` out: the database discards it too
+                Some(Owed::Query(query)) => skipped.extend(query.statements),
+                Some(Owed::Probed { statements, .. }) => skipped.extend(statements),
+                Some(other) => undo.push(other),
+                None => break,
+            }
+        }
+        for owed in undo.into_iter().rev() {
+            owed.take_back(names);
+        }
+        skipped
+    }
+
+    /// Ordinals of every statement that has not finished; for the record when the session ends.
+    pub(crate) fn unfinished(&mut self) -> Vec<u64> {
+        let mut ordinals = Vec::new();
+        for owed in self.queue.drain(..) {
+            match owed {
+                Owed::Query(Query { statements, .. }) | Owed::Probed { statements, .. } => ordinals.extend(statements),
+                Owed::Execute { ordinal, .. } => ordinals.push(ordinal),
+                Owed::Parse { .. }
+                | Owed::Bind { .. }
+                | Owed::Close
+                | Owed::DescribeStatement { .. }
+                | Owed::DescribePortal { .. }
+                | Owed::Probe
+                | Owed::Sync
+                | Owed::CopyEnd => {}
+            }
+        }
+        ordinals
+    }
+}
+
+impl Owed {
+    /// Undoes what the message did to the names, since the database did not accept it.
+    pub(crate) fn take_back(self, names: &mut Names) {
+        match self {
+            Owed::Parse { name, previous, .. } => names.restore_statement(name, previous),
+            Owed::Bind { name, previous } => names.restore_portal(name, previous),
+            Owed::Query(_)
+            | Owed::Close
+            | Owed::DescribeStatement { .. }
+            | Owed::DescribePortal { .. }
+            | Owed::Execute { .. }
+            | Owed::Probe
+            | Owed::Probed { .. }
+            | Owed::Sync
+            | Owed::CopyEnd => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn execute(ordinal: u64) -> Owed {
+        Owed::Execute { ordinal, started: Instant::now(), rows: 0 }
+    }
+
+    #[test]
+    fn a_sync_before_the_end_of_a_copy_is_not_owed_anything() {
+        let mut replies = Replies::default();
+        for owed in [execute(1), Owed::Sync, Owed::Sync, Owed::CopyEnd, Owed::Sync] {
+            replies.push(owed);
+        }
+        assert!(replies.copy_in_started());
+        assert!(matches!(replies.pop(), Some(Owed::Execute { .. })));
+        assert!(matches!(replies.pop(), Some(Owed::Sync)));
+        assert!(replies.pop().is_none());
+    }
+
+    #[test]
+    fn a_sync_sent_before_the_copy_is_known_has_no_end_yet() {
+        let mut replies = Replies::default();
+        replies.push(execute(1));
+        replies.push(Owed::Sync);
+        assert!(replies.copy_in_started());
+        assert!(matches!(replies.pop(), Some(Owed::Execute { .. })));
+        assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn an_error_skips_to_the_sync_and_takes_names_back() {
+        let mut names = Names::default();
+        let mut replies = Replies::default();
+        let previous = names.set_statement(b"s".to_vec(), Arc::new(Prepared::unknown()));
+        replies.push(Owed::Parse { name: b"s".to_vec(), previous, refusal: None });
+        replies.push(execute(7));
+        replies.push(Owed::Sync);
+        assert_eq!(replies.skip_to_sync(&mut names), vec![7]);
+        assert!(names.statement(b"s").is_none());
+        assert!(matches!(replies.pop(), Some(Owed::Sync)));
+    }
+}

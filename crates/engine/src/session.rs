@@ -1,0 +1,361 @@
+//! One session: the table of contents of its life. Each step is in the file of its verb.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chaperone_evidence::{SessionEvent, SessionLog};
+use chaperone_wire::postgres::backend::TransactionStatus;
+use chaperone_wire::postgres::{Deframer, Limits, Side};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, Sleep};
+
+use crate::check::fatal;
+use crate::decide::Judge;
+use crate::end::End;
+use crate::execute::ToServer;
+use crate::prepared::Names;
+use crate::queue::Intake;
+use crate::receive::Receiver;
+use crate::record::{Answer, Request, Segments, Waiting};
+use crate::registry::{Control, Registered};
+use crate::release::ToAgent;
+use crate::replies::Replies;
+use crate::upstream::{self, BackendKey, UpstreamStream};
+
+/// Requests that wait for their record before more is read from the agent, in bytes.
+const REQUESTS: usize = 512 * 1024;
+
+/// Answer bytes between the database's socket and the agent's, before less is read from the database.
+const ANSWERS: usize = 1024 * 1024;
+
+/// A segment is cut at this size; sooner when nothing is on its way to the journal.
+const SEGMENT: usize = 192 * 1024;
+
+/// How long the agent's socket may take to swallow the last bytes.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A running session between an agent's stream `S` and the database.
+pub struct Session<S> {
+    pub(crate) agent: S,
+    pub(crate) server: UpstreamStream,
+    pub(crate) server_address: upstream::ServerAddress,
+    pub(crate) server_key: BackendKey,
+
+    // from the agent
+    pub(crate) receiver: Receiver,
+    pub(crate) judge: Judge,
+    pub(crate) request: Request,
+    pub(crate) waiting: VecDeque<Waiting>,
+    pub(crate) waiting_bytes: usize,
+    pub(crate) to_server: ToServer,
+    pub(crate) agent_closed: bool,
+    /// The agent's last message went nowhere, so its later parts do not either.
+    pub(crate) withheld: bool,
+
+    // from the database
+    pub(crate) server_intake: Intake,
+    pub(crate) server_deframer: Deframer,
+    pub(crate) answer: Answer,
+    pub(crate) segments: Segments,
+    pub(crate) to_agent: ToAgent,
+    /// The database ended the session by an error of its own.
+    pub(crate) server_said_goodbye: bool,
+
+    // what is believed about the database's state
+    pub(crate) replies: Replies,
+    pub(crate) names: Names,
+    pub(crate) transaction: TransactionStatus,
+    pub(crate) copying_in: bool,
+
+    pub(crate) log: SessionLog,
+    pub(crate) registered: Registered,
+    pub(crate) clock: Clock,
+}
+
+/// When a session must end whatever it does, and when for idleness.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// Its age, or its token.
+    pub(crate) hard: (Instant, Hard),
+    pub(crate) idle: Duration,
+    pub(crate) last_request: Instant,
+    pub(crate) drain: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What the hard limit is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hard {
+    Age,
+    Token,
+}
+
+impl Clock {
+    pub(crate) fn new(hard: (Instant, Hard), idle: Duration) -> Self {
+        let now = Instant::now();
+        let timer = Box::pin(tokio::time::sleep_until(hard.0.min(now + idle)));
+        Clock { hard, idle, last_request: now, drain: None, timer }
+    }
+
+    /// Checks the limits when the timer fires, and sets it to the next one.
+    fn poll(&mut self, cx: &mut Context<'_>, busy: bool) -> Result<(), End> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if now >= self.hard.0 {
+                return Err(match self.hard.1 {
+                    Hard::Age => End::TooOld,
+                    Hard::Token => End::TokenExpired,
+                });
+            }
+            if self.drain.is_some_and(|deadline| now >= deadline) {
+                return Err(End::Drained);
+            }
+            if busy {
+                // a statement that runs is not idleness; the count starts when its answer is out
+                self.last_request = now;
+            }
+            let idle = self.last_request + self.idle;
+            if now >= idle {
+                return Err(End::Idle);
+            }
+            let next = self.drain.map_or(idle, |deadline| deadline.min(idle)).min(self.hard.0);
+            self.timer.as_mut().reset(next);
+        }
+        Ok(())
+    }
+
+    /// Fires now, to look at the limits anew.
+    fn wake(&mut self) {
+        self.timer.as_mut().reset(Instant::now());
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Runs until either side ends it, then closes its record.
+    pub async fn run(mut self) {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        self.finish(end).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        match self.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(end) => Poll::Ready(end),
+        }
+    }
+
+    /// Does whatever can be done now, until nothing can.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        self.poll_control(cx)?;
+        let busy = !self.replies.is_empty();
+        self.clock.poll(cx, busy)?;
+        loop {
+            let mut progress = self.poll_release(cx)?;
+            progress |= self.poll_waiting(cx)?;
+            progress |= self.poll_agent(cx)?;
+            progress |= self.poll_server(cx)?;
+            self.cut_answer();
+            self.flush(cx)?;
+            self.has_ended()?;
+            if !progress {
+                return Ok(());
+            }
+        }
+    }
+
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        while let Poll::Ready(Some(control)) = self.registered.control.poll_recv(cx) {
+            match control {
+                Control::Cancel(done) => {
+                    // a cancel changes no data: its record may follow it
+                    drop(self.log.mark(SessionEvent::CancelRequested));
+                    let (address, key) = (self.server_address.clone(), self.server_key.clone());
+                    tokio::spawn(async move {
+                        if let Err(error) = upstream::cancel(&address, &key).await {
+                            tracing::warn!(%error, "a cancel request did not reach the database");
+                        }
+                        // the receiver may have gone: its agent closed the connection
+                        let _ = done.send(());
+                    });
+                }
+                Control::PoliciesChanged => self.judge.reconsider()?,
+                Control::Drain(deadline) => {
+                    self.clock.drain = Some(deadline);
+                    self.clock.wake();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// receive → analyse → decide → rewrite → record → execute
+    fn poll_agent(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        if self.agent_closed || self.waiting_bytes + self.to_server.waiting() >= REQUESTS {
+            return Ok(false);
+        }
+        let read = match self.receiver.intake.poll_read(cx, &mut self.agent) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(read) => read.map_err(End::AgentLost)?,
+        };
+        if read == 0 {
+            self.agent_closed()?;
+            return Ok(true);
+        }
+        self.clock.last_request = Instant::now();
+        while let Some(input) = self.receiver.next().map_err(End::from_agent)? {
+            self.take(input)?;
+            if self.request.is_full() {
+                self.record_request();
+            }
+        }
+        self.record_request();
+        self.receiver.intake.rest();
+        Ok(true)
+    }
+
+    /// check → record
+    fn poll_server(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        if self.answer.len() + self.segments.size() + self.to_agent.waiting() >= ANSWERS {
+            return Ok(false);
+        }
+        match self.server_intake.poll_read(cx, &mut self.server) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(self.server_closed()),
+            Poll::Ready(Ok(_)) => {
+                self.check()?;
+                self.server_intake.rest();
+                Ok(true)
+            }
+            Poll::Ready(Err(_)) => Err(self.server_closed()),
+        }
+    }
+
+    fn server_closed(&self) -> End {
+        if self.server_said_goodbye {
+            End::Server
+        } else if self.agent_closed {
+            End::Agent
+        } else {
+            End::ServerLost
+        }
+    }
+
+    /// The agent closed its side. What it sent before still runs and is answered, as PostgreSQL does; then the
+    /// database is told goodbye.
+    fn agent_closed(&mut self) -> Result<(), End> {
+        if !self.receiver.is_between_messages() {
+            // the rest of a message will never come: the database must not take what follows for it
+            return Err(End::AgentLost(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.agent_closed = true;
+        self.terminate();
+        Ok(())
+    }
+
+    /// Cuts a segment when it is large, when everything is answered, or when nothing is on its way to the journal: so
+    /// segments grow just while the disk is busy.
+    fn cut_answer(&mut self) {
+        if !self.answer.is_empty()
+            && (self.answer.len() >= SEGMENT || self.segments.is_empty() || self.replies.is_empty())
+        {
+            self.record_answer();
+        }
+    }
+
+    /// release
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut released = false;
+        while let Poll::Ready(answered) = self.segments.pop_ready(cx) {
+            self.to_agent.release(answered?);
+            released = true;
+        }
+        Ok(released)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if !self.to_server.is_empty()
+            && let Poll::Ready(Err(_)) = self.to_server.poll_write(cx, &mut self.server)
+        {
+            // what the database said before it closed is still to be read; the reading side notices the end
+            self.to_server = ToServer::default();
+        }
+        if !self.to_agent.is_empty()
+            && let Poll::Ready(Err(error)) = self.to_agent.poll_write(cx, &mut self.agent)
+        {
+            return Err(End::AgentLost(error));
+        }
+        Ok(())
+    }
+
+    fn has_ended(&mut self) -> Result<(), End> {
+        if self.clock.drain.is_some()
+            && self.replies.is_empty()
+            && self.transaction == TransactionStatus::Idle
+            && self.segments.is_empty()
+            && self.answer.is_empty()
+            && self.to_agent.is_empty()
+        {
+            return Err(End::Drained);
+        }
+        Ok(())
+    }
+
+    /// Last words, last records.
+    async fn finish(mut self, end: End) {
+        match &end {
+            End::AgentLost(error) => tracing::debug!(%error, "the agent's connection failed"),
+            End::ServerViolation(what) => tracing::warn!(what, "the database does not speak the protocol"),
+            other => tracing::debug!(end = ?other, "session ends"),
+        }
+        let cut_off = self.replies.unfinished();
+        self.answer.finished.extend(cut_off.into_iter().map(crate::answer::cut_off));
+        if self.may_add_last_words()
+            && let Some(farewell) = end.farewell()
+        {
+            self.answer.add(&fatal(farewell.code, farewell.message, farewell.hint));
+        }
+        self.record_rest();
+        self.record_answer();
+        let told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
+        if matches!(told, Ok(Err(End::Ledger))) || matches!(end, End::Ledger) {
+            // the one thing an agent is told without a record, since none can be made: a fixed text
+            if let Some(farewell) = End::Ledger.farewell() {
+                let bytes = fatal(farewell.code, farewell.message, farewell.hint);
+                let _ = tokio::time::timeout(LAST_WORDS, self.agent.write_all(&bytes)).await;
+            }
+        }
+        let _ = tokio::time::timeout(LAST_WORDS, self.agent.shutdown()).await;
+        if self.log.close(end.reason()).await.is_err() {
+            tracing::error!("the end of a session could not be recorded");
+        }
+    }
+
+    /// Whether a message of ours can follow: not in the middle of another.
+    fn may_add_last_words(&self) -> bool {
+        self.server_deframer.remaining() == 0
+    }
+
+    async fn last_words(&mut self) -> Result<(), End> {
+        poll_fn(|cx| {
+            loop {
+                let released = self.poll_release(cx)?;
+                let written = self.to_agent.poll_write(cx, &mut self.agent).map_err(End::AgentLost)?;
+                if !released {
+                    return match written {
+                        Poll::Ready(()) if self.segments.is_empty() => Poll::Ready(Ok(())),
+                        _ => Poll::Pending,
+                    };
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// How a database's bytes are cut into messages.
+pub(crate) fn server_limits() -> Limits {
+    Limits::new(Side::Backend).whole(64 << 20).threshold(256 << 10)
+}

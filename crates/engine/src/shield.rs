@@ -1,0 +1,170 @@
+//! What masks statements on a connection that holds protected data: the live catalog, the classes, the session's masks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chaperone_analysis::catalog::{self, Catalog};
+use chaperone_analysis::{Protection, Statements};
+use chaperone_model::{Facts, Masks, TableClasses, TableName};
+use chaperone_policy::Authority;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::upstream::{self, Control, CredentialError, OpenLimits, UpstreamError};
+
+/// How old the catalog may be when a session starts, and how often running sessions look again.
+pub(crate) const CATALOG_AGE: Duration = Duration::from_secs(1);
+
+/// How long the catalog's queries may take.
+const CATALOG_TIME: Duration = Duration::from_secs(10);
+
+/// One session's protection.
+#[derive(Debug)]
+pub(crate) struct Shield {
+    pub(crate) catalog: Arc<Catalog>,
+    tables: Arc<BTreeMap<TableName, TableClasses>>,
+    pub(crate) masks: Arc<Masks>,
+    cutoff_year: i32,
+    /// Grows whenever any of the above is replaced.
+    pub(crate) generation: u64,
+}
+
+impl Shield {
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        tables: Arc<BTreeMap<TableName, TableClasses>>,
+        authority: &mut Authority,
+        now: i64,
+        generation: u64,
+    ) -> Self {
+        let columns = catalog.columns_of(tables.keys());
+        let masks = authority.masks(&columns, now);
+        Shield { catalog, tables, masks, cutoff_year: cutoff_year(now), generation }
+    }
+
+    /// The protection under the masks of a permit.
+    pub(crate) fn protection<'a>(&'a self, masks: &'a Masks) -> Protection<'a> {
+        Protection {
+            catalog: &self.catalog,
+            classification: &self.tables,
+            masks,
+            cutoff_year: self.cutoff_year,
+        }
+    }
+
+    /// The facts of a statement, its relations resolved as the server resolves them.
+    pub(crate) fn facts(&self, statements: &Statements, i: usize) -> Facts {
+        statements.facts_in(i, &self.catalog)
+    }
+}
+
+/// Births of this year and later may be shown by their year: everyone born in it is under 90 until the year ends, so
+/// that no mask changes on a birthday (45 CFR 164.514(b)(2)(i)(C)).
+fn cutoff_year(now: i64) -> i32 {
+    let year = time::OffsetDateTime::from_unix_timestamp(now).map_or(9999, time::OffsetDateTime::year);
+    year - 89
+}
+
+/// One number for everything that names and masks hang on. A row that changes gets a new `xmin`.
+const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(',', \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_class), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', attrelid, attnum, xmin), 0)) FROM pg_catalog.pg_attribute), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_proc), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_type), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_operator), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_cast), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_constraint), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_namespace), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', indexrelid, xmin), 0)) FROM pg_catalog.pg_index), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_policy), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_rewrite), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', inhrelid, inhparent, xmin), 0)) FROM pg_catalog.pg_inherits), \
+     pg_catalog.array_to_string(pg_catalog.current_schemas(true), '/'))";
+
+/// The catalog of a connection, kept fresh over a connection of its own: in a session that reads an old snapshot the
+/// catalog would be old too.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogs {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    control: Option<Control>,
+    current: Option<(Arc<Catalog>, String)>,
+    read_at: Option<Instant>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("read_at", &self.read_at).finish_non_exhaustive()
+    }
+}
+
+impl Catalogs {
+    /// The catalog, at most [`CATALOG_AGE`] old.
+    pub(crate) async fn current(&self, connection: &Connection) -> Result<Arc<Catalog>, CatalogError> {
+        let mut state = self.state.lock().await;
+        if let (Some((catalog, _)), Some(read_at)) = (&state.current, state.read_at)
+            && read_at.elapsed() < CATALOG_AGE
+        {
+            return Ok(catalog.clone());
+        }
+        let asked = Instant::now();
+        match state.refresh(connection).await {
+            Ok(catalog) => {
+                state.read_at = Some(asked);
+                Ok(catalog)
+            }
+            Err(error) => {
+                // a control connection in an unknown state is not used again
+                state.control = None;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl State {
+    async fn refresh(&mut self, connection: &Connection) -> Result<Arc<Catalog>, CatalogError> {
+        let mut control = match self.control.take() {
+            Some(control) => control,
+            None => {
+                let credential = connection.credential.resolve().await?;
+                let parameters = [("application_name".to_owned(), "chaperone catalog".to_owned())];
+                let opened = upstream::open(&connection.target, &credential, &parameters, &OpenLimits::default()).await?;
+                Control::new(opened, CATALOG_TIME)
+            }
+        };
+        let fingerprint = control.query(FINGERPRINT).await?;
+        let fingerprint = format!("{fingerprint:?}");
+        if let Some((catalog, known)) = &self.current
+            && *known == fingerprint
+        {
+            let catalog = catalog.clone();
+            self.control = Some(control);
+            return Ok(catalog);
+        }
+        let mut answers = Vec::with_capacity(catalog::QUERIES.len());
+        for query in catalog::QUERIES {
+            answers.push(control.query(query).await?);
+        }
+        let catalog = Arc::new(Catalog::load(&answers).map_err(CatalogError::Unreadable)?);
+        self.current = Some((catalog.clone(), fingerprint));
+        self.control = Some(control);
+        Ok(catalog)
+    }
+}
+
+/// Why the catalog cannot be had; without it nothing may run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogError {
+    #[error("the database cannot be asked for its catalog")]
+    Upstream(#[from] UpstreamError),
+    #[error("the gateway's credential for the database cannot be had")]
+    Credential(#[from] CredentialError),
+    #[error("the database's catalog cannot be read: {0}")]
+    Unreadable(catalog::CatalogError),
+}
