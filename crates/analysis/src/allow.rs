@@ -4,7 +4,7 @@ mod functions;
 mod relations;
 mod types;
 
-pub(crate) use functions::{ATTRIBUTES, PURE, READS_SETTINGS, SESSION};
+pub(crate) use functions::{PURE, READS_SETTINGS, SESSION};
 pub(crate) use relations::{CatalogRelation, catalog_relation};
 pub(crate) use types::{SYSTEM_COLUMNS, TYPES};
 

@@ -85,6 +85,17 @@ impl Catalog {
         self
     }
 
+    /// The live columns of those of `tables` that exist.
+    pub fn columns_of<'t>(&self, tables: impl IntoIterator<Item = &'t TableName>) -> Vec<(TableName, Vec<String>)> {
+        tables
+            .into_iter()
+            .filter_map(|table| {
+                let relation = self.relations.get(table)?;
+                Some((table.clone(), relation.columns.iter().map(|column| column.name.clone()).collect()))
+            })
+            .collect()
+    }
+
     /// The relation that a name means, with or without a schema (PostgreSQL manual, 5.9.3).
     pub(crate) fn relation(&self, schema: &str, name: &str) -> Option<(TableName, &Relation)> {
         let find = |schema: &str| {

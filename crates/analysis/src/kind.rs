@@ -1,6 +1,5 @@
 //! What kind of statement it is: its command tag, and what a policy must permit for it apart from its tables.
 
-use chaperone_model::Action;
 use pg_query::NodeEnum as N;
 use pg_query::protobuf::{ObjectType as O, TransactionStmtKind};
 

@@ -1,12 +1,40 @@
 //! The statement with its sources masked.
+//!
+//! Every relation that a query reads gives way to its masked self ([`source`]): a subquery with the same columns, under
+//! the same name, that shows each column as its mask does. Whatever else the query computes, it computes on masked
+//! values, in the database. What could get *around* the subquery is then short, and each part of it is on an allow-list
+//! or refused: statements ([`rewrite`]), clauses and items of `FROM` ([`query`]), nodes of expressions
+//! ([`expression`]), names of functions, operators, types and fields ([`names`]). At the end the rewritten text is
+//! proved by reading it again ([`proof`]).
 
-use std::collections::BTreeMap;
+mod expression;
+mod group;
+mod names;
+mod proof;
+mod query;
+mod refuse;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chaperone_model::{Masks, Refusal, SqlState, TableClasses, TableName};
+use pg_query::protobuf::{self as pg, TransactionStmtKind, VariableSetKind};
+use pg_query::{Node, NodeEnum};
 
 use crate::catalog::Catalog;
-use crate::output::Output;
+use crate::kind::{Does, Kind};
+use crate::output::{Expected, Output};
 use crate::parse::Statements;
+use crate::settings;
+use crate::visit::{Visit, visit};
+
+use refuse::refusal;
+use source::Source;
+
+/// Deepest statement that is rewritten, in units of [`crate::depth`]: writing a tree out takes time that grows with the
+/// square of its depth.
+const DEEPEST: usize = 6_000;
 
 /// Everything that masking depends on, besides the statement.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +45,8 @@ pub struct Protection<'a> {
     pub classification: &'a BTreeMap<TableName, TableClasses>,
     /// The rung of each column, for this session.
     pub masks: &'a Masks,
-    /// Births before this year are not shown even as a year (45 CFR 164.514(b)(2)(i)(C)): the current year less 90.
+    /// Births before this year are not shown even as a year (45 CFR 164.514(b)(2)(i)(C)): the current year less 89,
+    /// so that everybody who is or turns 90 in it is hidden.
     pub cutoff_year: i32,
 }
 
@@ -32,15 +61,357 @@ pub struct Rewritten {
 
 /// Masks the sources of statement `i`.
 ///
+/// The result depends on nothing but the arguments, so it may be kept by (text, catalog, classification, masks,
+/// cutoff year).
+///
 /// # Errors
-/// Whatever is not known to be safe is refused, by name.
+/// Whatever is not known to be safe is refused, by name: rules `masking.*`.
+///
+/// # Panics
+/// If there is no statement `i`.
 pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -> Result<Rewritten, Refusal> {
-    let _ = protection;
-    Err(Refusal {
-        code: SqlState::FEATURE_NOT_SUPPORTED,
-        rule: "masking.statement",
-        message: format!("{} is not supported on protected data", statements.tag(i)),
-        detail: "it cannot be masked yet".into(),
-        hint: "use SELECT".into(),
+    let depth = statements.depth();
+    if depth.levels() > DEEPEST {
+        return Err(Refusal {
+            code: SqlState::PROGRAM_LIMIT_EXCEEDED,
+            ..refusal(
+                "masking.depth",
+                "statement is nested too deeply to be masked".into(),
+                "parentheses, chained operators, joins and set operations add up to too many levels",
+                "use IN (…) or = ANY ($1) in place of long chains, or send it in parts",
+            )
+        });
+    }
+    // what rewriting adds: the masked selves, a few levels deep
+    depth.and(64).run(|| {
+        let statement = statements.node(i).clone();
+        let mut masker = Masker::new(&statement, protection)?;
+        let (statement, output) = masker.statement(statement)?;
+        let sources: Vec<&pg::SelectStmt> = masker.sources.values().map(|source| &source.query).collect();
+        let text = proof::prove(statement, &sources, &masker.ctes, depth.and(64))?;
+        Ok(Rewritten { text, output })
     })
+}
+
+/// One statement being rewritten.
+struct Masker<'a> {
+    protection: Protection<'a>,
+    catalog: &'a Catalog,
+    /// Names of all CTEs in the statement. None of them is the name of a visible relation.
+    ctes: BTreeSet<String>,
+    /// What `FROM` names so far, for each query around this place, innermost last.
+    scopes: Vec<Vec<Item>>,
+    /// The masked selves that were put in, by relation and `ONLY`.
+    sources: BTreeMap<(TableName, bool), Source>,
+}
+
+/// What `FROM` names.
+#[derive(Debug)]
+struct Item {
+    alias: String,
+    /// It has an alias, so its relation's own name does not reach it.
+    renamed: bool,
+    /// The relation that it stands for.
+    table: Option<TableName>,
+    /// The primary key's columns, where grouping by them may be completed.
+    key: Vec<String>,
+    /// Columns whose values can be grouped by.
+    groupable: Vec<String>,
+}
+
+impl Item {
+    fn other(alias: &str) -> Item {
+        Item { alias: alias.to_owned(), renamed: true, table: None, key: Vec::new(), groupable: Vec::new() }
+    }
+}
+
+impl<'a> Masker<'a> {
+    fn new(statement: &NodeEnum, protection: &Protection<'a>) -> Result<Self, Refusal> {
+        let catalog = protection.catalog;
+        // a cast between types of the server itself that runs somebody's function: it could be anywhere
+        if catalog.poisoned.iter().any(|oid| *oid < FIRST_USER_OID) {
+            return Err(refusal(
+                "masking.cast",
+                "a cast between built-in types runs a function of this database".into(),
+                "it could run anywhere in a statement and read protected columns",
+                "ask the connection's owner to drop it",
+            ));
+        }
+        let mut ctes = CteNames::default();
+        visit(statement, &mut ctes);
+        let ctes = ctes.names;
+        // rule R6: so a name in FROM is a CTE's or a relation's, whatever the scope
+        if let Some(name) = ctes.iter().find(|name| catalog.relation("", name).is_some()) {
+            return Err(refusal(
+                "masking.cte",
+                format!("WITH `{name}` has the name of a table"),
+                "which of the two is meant would depend on the place",
+                "give it another name",
+            ));
+        }
+        Ok(Masker { protection: *protection, catalog, ctes, scopes: Vec::new(), sources: BTreeMap::new() })
+    }
+
+    /// The statement that may run, and what it may return.
+    fn statement(&mut self, statement: NodeEnum) -> Result<(NodeEnum, Output), Refusal> {
+        let kind = Kind::of(&statement);
+        match statement {
+            NodeEnum::SelectStmt(mut select) => {
+                let columns = expected(&select);
+                self.select(&mut select)?;
+                Ok((NodeEnum::SelectStmt(select), self.rows(columns)))
+            }
+            NodeEnum::ExplainStmt(mut explain) => {
+                explained(&mut explain)?;
+                self.subquery(&mut explain.query)?;
+                let columns = Some(vec![Expected { name: Some("QUERY PLAN".into()) }]);
+                Ok((NodeEnum::ExplainStmt(explain), Output::Rows { origins: Arc::default(), columns }))
+            }
+            NodeEnum::CopyStmt(copy) => Ok((self.copy(*copy)?, Output::NoRows)),
+            NodeEnum::DeclareCursorStmt(mut cursor) => {
+                self.subquery(&mut cursor.query)?;
+                Ok((NodeEnum::DeclareCursorStmt(cursor), Output::NoRows))
+            }
+            // a cursor can only have been made from a rewritten statement, of any table
+            NodeEnum::FetchStmt(fetch) if fetch.ismove => Ok((NodeEnum::FetchStmt(fetch), Output::NoRows)),
+            NodeEnum::FetchStmt(fetch) => {
+                let output = Output::Rows { origins: Arc::new(self.every_origin()), columns: None };
+                Ok((NodeEnum::FetchStmt(fetch), output))
+            }
+            NodeEnum::TransactionStmt(transaction) => match TransactionStmtKind::try_from(transaction.kind) {
+                Ok(
+                    TransactionStmtKind::TransStmtBegin
+                    | TransactionStmtKind::TransStmtStart
+                    | TransactionStmtKind::TransStmtCommit
+                    | TransactionStmtKind::TransStmtRollback
+                    | TransactionStmtKind::TransStmtSavepoint
+                    | TransactionStmtKind::TransStmtRelease
+                    | TransactionStmtKind::TransStmtRollbackTo,
+                ) => Ok((NodeEnum::TransactionStmt(transaction), Output::NoRows)),
+                _ => Err(refuse::statement(kind.tag)),
+            },
+            NodeEnum::VariableSetStmt(set) => {
+                variable_set(&set)?;
+                Ok((NodeEnum::VariableSetStmt(set), Output::NoRows))
+            }
+            NodeEnum::VariableShowStmt(show) => {
+                settings::readable(&show.name)?;
+                // the server spells some of them in its own way (`TimeZone`)
+                let columns = Some(vec![Expected { name: None }]);
+                Ok((NodeEnum::VariableShowStmt(show), Output::Rows { origins: Arc::default(), columns }))
+            }
+            statement @ (NodeEnum::ClosePortalStmt(_)
+            | NodeEnum::DiscardStmt(_)
+            | NodeEnum::DeallocateStmt(_)
+            | NodeEnum::UnlistenStmt(_)) => Ok((statement, Output::NoRows)),
+            NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::MergeStmt(_)
+            | NodeEnum::TruncateStmt(_) => Err(refuse::write(kind.tag)),
+            _ => Err(match kind.does {
+                Does::Administer => refuse::ddl(kind.tag),
+                Does::Call => refuse::call(kind.tag),
+                Does::Query | Does::Session => refuse::statement(kind.tag),
+            }),
+        }
+    }
+
+    fn rows(&self, columns: Option<Vec<Expected>>) -> Output {
+        let origins = self.sources.values().flat_map(|source| source.origins.iter().copied()).collect();
+        Output::Rows { origins: Arc::new(origins), columns }
+    }
+
+    /// The columns shown as stored of every relation that may be read.
+    fn every_origin(&self) -> BTreeSet<(u32, i16)> {
+        let origins = |(name, relation)| source::origins(name, relation, &self.protection);
+        self.catalog.relations.iter().flat_map(origins).collect()
+    }
+
+    /// `COPY … TO STDOUT`, of a query or of a table's columns.
+    fn copy(&mut self, mut copy: pg::CopyStmt) -> Result<NodeEnum, Refusal> {
+        let pg::CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } = &mut copy;
+        if *is_from {
+            return Err(refuse::write("COPY FROM"));
+        }
+        if *is_program || !filename.is_empty() || where_clause.is_some() {
+            return Err(refuse::statement("COPY with a file or a program of the server"));
+        }
+        for option in options.iter() {
+            copy_option(option)?;
+        }
+        if let Some(relation) = relation.take() {
+            let columns = self.copied_columns(&relation, attlist)?;
+            attlist.clear();
+            // COPY of a table never reads its children
+            let select = query::copied(pg::RangeVar { inh: false, ..relation }, &columns);
+            *query = Some(Box::new(node(NodeEnum::SelectStmt(Box::new(select)))));
+        }
+        self.subquery(query)?;
+        Ok(NodeEnum::CopyStmt(Box::new(copy)))
+    }
+
+    fn copied_columns(&self, range: &pg::RangeVar, columns: &[Node]) -> Result<Vec<String>, Refusal> {
+        let found = self.catalog.relation(&range.schemaname, &range.relname);
+        let Some((name, relation)) = found.filter(|_| range.catalogname.is_empty()) else {
+            return Err(refuse::unknown_relation(&range.relname));
+        };
+        if relation.kind != 'r' {
+            return Err(refuse::relation(
+                &name.to_string(),
+                "COPY reads only a table's own rows",
+                "use COPY (SELECT …) TO STDOUT",
+            ));
+        }
+        if columns.is_empty() {
+            let stored = relation.columns.iter().filter(|column| column.generated_from.is_none());
+            return Ok(stored.map(|column| column.name.clone()).collect());
+        }
+        Ok(names::parts(columns)?.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// OIDs from here on are not the server's own (PostgreSQL, `FirstNormalObjectId`).
+const FIRST_USER_OID: u32 = 16_384;
+
+/// Names of CTEs anywhere in a statement.
+#[derive(Default)]
+struct CteNames {
+    names: BTreeSet<String>,
+    name: bool,
+}
+
+impl Visit for CteNames {
+    fn enter(&mut self, _: &'static str) -> bool {
+        true
+    }
+    fn field(&mut self, name: &'static str) {
+        self.name = name == "ctename";
+    }
+    fn text(&mut self, value: &str) {
+        if self.name {
+            self.names.insert(value.to_owned());
+        }
+    }
+    fn number(&mut self, _: i64) {}
+    fn leave(&mut self, _: &'static str) {}
+}
+
+fn node(node: NodeEnum) -> Node {
+    Node { node: Some(node) }
+}
+
+fn string(name: &str) -> Node {
+    node(NodeEnum::String(pg::String { sval: name.to_owned() }))
+}
+
+/// What is known of a query's output columns; `None` where a `*` leaves it to the server.
+fn expected(select: &pg::SelectStmt) -> Option<Vec<Expected>> {
+    let mut first = select;
+    // the first branch of a UNION names its columns
+    while let Some(left) = &first.larg {
+        first = left;
+    }
+    if first.target_list.is_empty() {
+        return None;
+    }
+    first
+        .target_list
+        .iter()
+        .map(|target| {
+            let Some(NodeEnum::ResTarget(target)) = &target.node else { return None };
+            let value = target.val.as_ref().and_then(|val| val.node.as_ref());
+            let last = match value {
+                Some(NodeEnum::ColumnRef(column)) => match column.fields.last().and_then(|field| field.node.as_ref()) {
+                    Some(NodeEnum::AStar(_)) => return None,
+                    Some(NodeEnum::String(name)) => Some(name.sval.clone()),
+                    _ => None,
+                },
+                Some(NodeEnum::AIndirection(indirection)) => {
+                    let star = |step: &Node| matches!(step.node, Some(NodeEnum::AStar(_)));
+                    if indirection.indirection.iter().any(star) {
+                        return None;
+                    }
+                    None
+                }
+                _ => None,
+            };
+            let name = if target.name.is_empty() { last } else { Some(target.name.clone()) };
+            Some(Expected { name })
+        })
+        .collect()
+}
+
+/// `EXPLAIN` may show the shape of a plan, never what was counted (rule R12).
+fn explained(explain: &mut pg::ExplainStmt) -> Result<(), Refusal> {
+    let mut options = vec![pg::DefElem {
+        defname: "costs".into(),
+        arg: Some(Box::new(string("off"))),
+        defaction: pg::DefElemAction::DefelemUnspec as i32,
+        ..Default::default()
+    }];
+    for option in &explain.options {
+        let Some(NodeEnum::DefElem(option)) = &option.node else {
+            return Err(refuse::internal("an option of EXPLAIN is something else"));
+        };
+        let value = option.arg.as_ref().and_then(|arg| arg.node.as_ref());
+        let off = match value {
+            Some(NodeEnum::String(value)) => {
+                ["off", "false", "0"].iter().any(|off| value.sval.eq_ignore_ascii_case(off))
+            }
+            Some(NodeEnum::Integer(value)) => value.ival == 0,
+            Some(NodeEnum::Boolean(value)) => !value.boolval,
+            _ => false,
+        };
+        match &*option.defname.to_ascii_lowercase() {
+            "analyze" if !off => {
+                return Err(refusal(
+                    "masking.explain",
+                    "EXPLAIN ANALYZE is not supported on a connection with protected data".into(),
+                    "it counts rows and times that depend on hidden values",
+                    "use EXPLAIN without ANALYZE",
+                ));
+            }
+            "format" => options.push((**option).clone()),
+            // the shape of the plan is all that is shown, whatever was asked
+            "analyze" | "costs" | "verbose" | "settings" | "buffers" | "timing" | "summary" | "wal" | "memory"
+            | "serialize" | "generic_plan" => {}
+            _ => return Err(refuse::construct("an unknown option of EXPLAIN")),
+        }
+    }
+    explain.options = options.into_iter().map(|option| node(NodeEnum::DefElem(Box::new(option)))).collect();
+    Ok(())
+}
+
+fn copy_option(option: &Node) -> Result<(), Refusal> {
+    let Some(NodeEnum::DefElem(option)) = &option.node else {
+        return Err(refuse::internal("an option of COPY is something else"));
+    };
+    let value = option.arg.as_ref().and_then(|arg| arg.node.as_ref());
+    match (&*option.defname.to_ascii_lowercase(), value) {
+        ("format" | "delimiter" | "null" | "header" | "quote" | "escape" | "force_quote", _) => Ok(()),
+        ("encoding", Some(NodeEnum::String(encoding))) => {
+            settings::setting_allowed("client_encoding", Some(&encoding.sval))
+        }
+        _ => Err(refuse::construct("an unknown option of COPY")),
+    }
+}
+
+fn variable_set(set: &pg::VariableSetStmt) -> Result<(), Refusal> {
+    match (VariableSetKind::try_from(set.kind), &*set.name) {
+        (Ok(VariableSetKind::VarSetMulti), "TRANSACTION" | "SESSION CHARACTERISTICS") => Ok(()),
+        (Ok(VariableSetKind::VarSetCurrent), name) => settings::readable(name),
+        (Ok(VariableSetKind::VarSetValue), name) => {
+            let values: Option<Vec<String>> = set.args.iter().map(crate::parse::constant).collect();
+            let value = values.map(|values| values.join(", "));
+            // SET TIME ZONE takes an interval too, which is no constant
+            match (value, name) {
+                (Some(value), name) => settings::setting_allowed(name, Some(&value)),
+                (None, name) if name.eq_ignore_ascii_case("timezone") => Ok(()),
+                (None, _) => Err(refuse::construct("a setting whose value is not a constant")),
+            }
+        }
+        (Ok(VariableSetKind::VarSetDefault | VariableSetKind::VarReset | VariableSetKind::VarResetAll), _) => Ok(()),
+        _ => Err(refuse::statement("SET")),
+    }
 }

@@ -5,8 +5,6 @@
 
 use chaperone_model::{Refusal, SqlState};
 
-use crate::parse::Setting;
-
 /// Settings with any value.
 const FREE: [&str; 26] = [
     "application_name",
@@ -138,17 +136,6 @@ pub fn startup_options(options: &str) -> Result<Vec<(String, String)>, Refusal> 
 pub(crate) fn readable(name: &str) -> Result<(), Refusal> {
     let lower = name.to_ascii_lowercase();
     if FREE.contains(&&*lower) || READABLE.contains(&&*lower) { Ok(()) } else { Err(refused(&lower)) }
-}
-
-/// Whether a `SET` or `RESET` may run.
-pub(crate) fn change_allowed(setting: &Setting) -> Result<(), Refusal> {
-    match setting {
-        // back to what the session started with, which was checked then
-        Setting::Reset { .. } | Setting::ResetAll => Ok(()),
-        // DEFAULT is the same
-        Setting::Set { value: None, name, .. } => readable(name),
-        Setting::Set { name, value: Some(value), .. } => setting_allowed(name, Some(value)),
-    }
 }
 
 fn refused(name: &str) -> Refusal {

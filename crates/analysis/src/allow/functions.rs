@@ -90,24 +90,3 @@ pub(crate) const SESSION: [&str; 91] = [
 
 /// Read or set a setting by name: allowed with a constant name that [`crate::settings`] allows.
 pub(crate) const READS_SETTINGS: [&str; 2] = ["current_setting", "set_config"];
-
-/// Functions on the lists that take a whole row, and so can be called as `row.function` (rule R2).
-pub(crate) const ATTRIBUTES: &[&str] = &[
-    "array_agg",
-    "count",
-    "enum_first",
-    "enum_last",
-    "enum_range",
-    "json_agg",
-    "jsonb_agg",
-    "max",
-    "min",
-    "num_nonnulls",
-    "num_nulls",
-    "pg_typeof",
-    "quote_literal",
-    "quote_nullable",
-    "row_to_json",
-    "to_json",
-    "to_jsonb",
-];

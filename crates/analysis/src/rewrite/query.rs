@@ -1,0 +1,297 @@
+//! Queries: `WITH`, `FROM`, and everything between `SELECT` and `LIMIT`.
+
+use chaperone_model::{Refusal, TableName};
+use pg_query::protobuf as pg;
+use pg_query::{Node, NodeEnum};
+
+use super::refuse::{self, refusal};
+use super::{Item, Masker, group, node, source, string};
+use crate::visit::kind_of;
+
+impl Masker<'_> {
+    /// A query in brackets.
+    pub(crate) fn subquery(&mut self, query: &mut Option<Box<Node>>) -> Result<(), Refusal> {
+        match query.as_mut().and_then(|query| query.node.as_mut()) {
+            Some(NodeEnum::SelectStmt(select)) => self.select(select),
+            Some(other) => Err(refuse::construct(&format!("`{}` in place of a query", kind_of(other)))),
+            None => Err(refuse::internal("a query is missing")),
+        }
+    }
+
+    /// A query: every relation in it becomes its masked self.
+    pub(crate) fn select(&mut self, select: &mut pg::SelectStmt) -> Result<(), Refusal> {
+        if let Some(with) = &mut select.with_clause {
+            self.with(with)?;
+        }
+        self.scopes.push(Vec::new());
+        let done = self.clauses(select);
+        self.scopes.pop();
+        done
+    }
+
+    fn clauses(&mut self, select: &mut pg::SelectStmt) -> Result<(), Refusal> {
+        if select.into_clause.is_some() {
+            return Err(refuse::ddl("SELECT INTO"));
+        }
+        if !select.locking_clause.is_empty() {
+            return Err(refusal(
+                "masking.lock",
+                "FOR UPDATE and FOR SHARE are not supported on a connection with protected data".into(),
+                "a row lock needs a privilege that masking does not give",
+                "leave it out",
+            ));
+        }
+        for item in &mut select.from_clause {
+            self.from(item, false)?;
+        }
+        let items = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        group::complete(select, items);
+        let pg::SelectStmt {
+            distinct_clause,
+            into_clause: _,
+            target_list,
+            from_clause: _,
+            where_clause,
+            group_clause,
+            group_distinct: _,
+            having_clause,
+            window_clause,
+            values_lists,
+            sort_clause,
+            limit_offset,
+            limit_count,
+            limit_option: _,
+            locking_clause: _,
+            with_clause: _,
+            op: _,
+            all: _,
+            larg,
+            rarg,
+        } = select;
+        for list in [distinct_clause, target_list, group_clause, window_clause, values_lists, sort_clause] {
+            self.expressions(list)?;
+        }
+        for expression in [where_clause, having_clause, limit_offset, limit_count] {
+            self.optional(expression)?;
+        }
+        [larg, rarg].into_iter().flatten().try_for_each(|branch| self.select(branch))
+    }
+
+    fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
+        let pg::WithClause { ctes, recursive: _, location: _ } = with;
+        for cte in ctes {
+            let Some(NodeEnum::CommonTableExpr(cte)) = &mut cte.node else {
+                return Err(refuse::internal("a WITH clause holds something else"));
+            };
+            let pg::CommonTableExpr {
+                ctename: _,
+                aliascolnames: _,
+                ctematerialized: _,
+                ctequery,
+                search_clause,
+                cycle_clause,
+                location: _,
+                cterecursive: _,
+                cterefcount: _,
+                ctecolnames: _,
+                ctecoltypes: _,
+                ctecoltypmods: _,
+                ctecolcollations: _,
+            } = &mut **cte;
+            if search_clause.is_some() || cycle_clause.is_some() {
+                return Err(refuse::construct("SEARCH or CYCLE"));
+            }
+            match ctequery.as_ref().and_then(|query| query.node.as_ref()) {
+                Some(NodeEnum::SelectStmt(_)) => self.subquery(ctequery)?,
+                _ => return Err(refuse::write("a statement that writes, in WITH,")),
+            }
+        }
+        Ok(())
+    }
+
+    /// An item of `FROM`. Under a join with an alias of its own (`hidden`), its name is out of reach.
+    fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
+        let Some(kind) = &mut item.node else { return Err(refuse::internal("an item of FROM is missing")) };
+        match kind {
+            NodeEnum::RangeVar(relation) => {
+                if let Some(masked) = self.relation(relation, hidden)? {
+                    *kind = masked;
+                }
+                Ok(())
+            }
+            NodeEnum::RangeSubselect(subselect) => {
+                let pg::RangeSubselect { lateral: _, subquery, alias } = &mut **subselect;
+                self.subquery(subquery)?;
+                self.other(alias.as_ref());
+                Ok(())
+            }
+            NodeEnum::JoinExpr(join) => {
+                let pg::JoinExpr {
+                    jointype: _,
+                    is_natural,
+                    larg,
+                    rarg,
+                    using_clause,
+                    join_using_alias,
+                    quals,
+                    alias,
+                    rtindex: _,
+                } = &mut **join;
+                for side in [larg, rarg].into_iter().flatten() {
+                    self.from(side, hidden || alias.is_some())?;
+                }
+                if *is_natural || !using_clause.is_empty() {
+                    self.implied_operator("=")?;
+                }
+                self.expressions(using_clause)?;
+                self.optional(quals)?;
+                self.other(alias.as_ref());
+                self.other(join_using_alias.as_ref());
+                Ok(())
+            }
+            NodeEnum::RangeFunction(functions) => {
+                let pg::RangeFunction { lateral: _, ordinality: _, is_rowsfrom: _, functions, alias, coldeflist } =
+                    functions;
+                for function in functions {
+                    // a pair: the call, and the columns that it is said to return
+                    match &mut function.node {
+                        Some(NodeEnum::List(pair)) => {
+                            if let Some((call, columns)) = pair.items.split_first_mut() {
+                                self.expression(call)?;
+                                self.column_definitions(columns)?;
+                            }
+                        }
+                        _ => return Err(refuse::internal("a function in FROM is not a pair")),
+                    }
+                }
+                self.column_definitions(coldeflist)?;
+                let alias = alias.clone();
+                self.other(alias.as_ref());
+                Ok(())
+            }
+            NodeEnum::RangeTableSample(_) => Err(refusal(
+                "masking.tablesample",
+                "TABLESAMPLE is not supported on a connection with protected data".into(),
+                "it picks rows by where they lie, and so by the lengths of hidden values",
+                "use ORDER BY random() LIMIT n, or a condition on the primary key",
+            )),
+            other => Err(refuse::construct(&format!("`{}` in FROM", kind_of(other)))),
+        }
+    }
+
+    fn column_definitions(&mut self, columns: &mut [Node]) -> Result<(), Refusal> {
+        for column in columns {
+            match &mut column.node {
+                None => {}
+                Some(NodeEnum::List(list)) => self.column_definitions(&mut list.items)?,
+                Some(NodeEnum::ColumnDef(column)) => {
+                    if column.raw_default.is_some() || !column.constraints.is_empty() || !column.fdwoptions.is_empty() {
+                        return Err(refuse::construct("a column definition with more than a type"));
+                    }
+                    match &mut column.type_name {
+                        Some(ty) => self.type_name(ty)?,
+                        None => return Err(refuse::internal("a column definition has no type")),
+                    }
+                }
+                Some(other) => return Err(refuse::construct(&format!("`{}` in FROM", kind_of(other)))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Anything in `FROM` with a name of its own that is not a relation.
+    fn other(&mut self, alias: Option<&pg::Alias>) {
+        if let Some(alias) = alias {
+            self.item(Item::other(&alias.aliasname));
+        }
+    }
+
+    fn item(&mut self, item: Item) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push(item);
+        }
+    }
+
+    /// A name in `FROM`: a CTE's stays; a relation's gives way to the subquery that is returned.
+    fn relation(&mut self, range: &mut pg::RangeVar, hidden: bool) -> Result<Option<NodeEnum>, Refusal> {
+        let pg::RangeVar { catalogname, schemaname, relname, inh, relpersistence: _, alias, location: _ } = range;
+        if !catalogname.is_empty() {
+            return Err(refuse::construct("a relation with a database in its name"));
+        }
+        let known_as = alias.as_ref().map_or(&*relname, |alias| &alias.aliasname).clone();
+        // no CTE has the name of a visible relation (checked at the start), so this needs no scopes: where the name is
+        // not in scope the server finds nothing
+        if schemaname.is_empty() && self.ctes.contains(relname) {
+            self.item(Item::other(&known_as));
+            return Ok(None);
+        }
+        let Some((name, relation)) = self.catalog.relation(schemaname, relname) else {
+            let name = if schemaname.is_empty() { relname.clone() } else { format!("{schemaname}.{relname}") };
+            return Err(refuse::unknown_relation(&name));
+        };
+        let query = self.source(&name, !*inh)?;
+        let primary_key_shown = relation.primary_key.iter().all(|number| {
+            relation.columns.iter().any(|column| {
+                column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
+            })
+        });
+        let columns_renamed = alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
+        let key = if hidden || columns_renamed || !primary_key_shown {
+            Vec::new()
+        } else {
+            let name_of = |number: &i16| relation.columns.iter().find(|column| column.number == *number);
+            relation.primary_key.iter().filter_map(name_of).map(|column| column.name.clone()).collect()
+        };
+        self.item(Item {
+            renamed: alias.is_some(),
+            alias: known_as.clone(),
+            key,
+            groupable: relation
+                .columns
+                .iter()
+                .filter(|column| group::has_equality(column))
+                .map(|column| column.name.clone())
+                .collect(),
+            table: Some(name),
+        });
+        let alias = alias.clone().unwrap_or(pg::Alias { aliasname: known_as, colnames: Vec::new() });
+        Ok(Some(NodeEnum::RangeSubselect(Box::new(pg::RangeSubselect {
+            lateral: false,
+            subquery: Some(Box::new(node(NodeEnum::SelectStmt(Box::new(query))))),
+            alias: Some(alias),
+        }))))
+    }
+
+    /// The masked self of a relation, and a note that it is used.
+    fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
+        let key = (name.clone(), only);
+        if let Some(source) = self.sources.get(&key) {
+            return Ok(source.query.clone());
+        }
+        let Some(relation) = self.catalog.relations.get(name) else {
+            return Err(refuse::internal("a relation is not in the catalog"));
+        };
+        let source = source::source(name, relation, only, &self.protection)?;
+        let query = source.query.clone();
+        self.sources.insert(key, source);
+        Ok(query)
+    }
+}
+
+/// `SELECT <columns> FROM ONLY <relation>`, as `COPY relation (columns)` reads it.
+pub(crate) fn copied(relation: pg::RangeVar, columns: &[String]) -> pg::SelectStmt {
+    let target_list = columns
+        .iter()
+        .map(|column| {
+            let val = node(NodeEnum::ColumnRef(pg::ColumnRef { fields: vec![string(column)], location: 0 }));
+            node(NodeEnum::ResTarget(Box::new(pg::ResTarget { val: Some(Box::new(val)), ..Default::default() })))
+        })
+        .collect();
+    pg::SelectStmt {
+        target_list,
+        from_clause: vec![node(NodeEnum::RangeVar(relation))],
+        limit_option: pg::LimitOption::Default as i32,
+        op: pg::SetOperation::SetopNone as i32,
+        ..Default::default()
+    }
+}
