@@ -121,6 +121,25 @@ impl Message {
     }
 }
 
+/// Type and length.
+const HEAD: usize = 5;
+
+/// The length field counts itself.
+fn body_length(field: [u8; 4]) -> Result<usize> {
+    usize::try_from(u32::from_be_bytes(field))?.checked_sub(4).context("a length under 4")
+}
+
+/// What [`Client::count`] counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Rows of a result, or lines of a `COPY`.
+    pub rows: u64,
+    /// Messages of any type.
+    pub messages: u64,
+    /// Bytes, with the heads of the messages.
+    pub bytes: u64,
+}
+
 /// What `BackendKeyData` said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CancelKey {
@@ -137,6 +156,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub struct Client {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
+    /// How much of the buffer was parsed already.
+    parsed: usize,
     received: Vec<u8>,
     patience: Duration,
     /// The messages of the login, from the first answer to `ReadyForQuery`.
@@ -171,6 +192,7 @@ impl Client {
         Client {
             stream: Box::new(stream),
             buffer: Vec::new(),
+            parsed: 0,
             received: Vec::new(),
             patience: Duration::from_secs(20),
             greeting: Vec::new(),
@@ -312,7 +334,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        ensure!(self.buffer.is_empty(), "the connection ended within a message");
+        ensure!(self.buffer.len() == self.parsed, "the connection ended within a message");
         Ok(messages)
     }
 
@@ -337,22 +359,73 @@ impl Client {
         Ok(answer.iter().filter(|message| message.tag == b'D').map(Message::row).collect())
     }
 
+    /// Sends a simple query and counts the answer without keeping any of it, however large a message is.
+    ///
+    /// # Errors
+    /// The server's first error, or the connection broke.
+    pub async fn count(&mut self, sql: &str) -> Result<Totals> {
+        self.send(&frontend::query(sql)).await?;
+        let mut totals = Totals::default();
+        let mut chunk = std::mem::take(&mut self.buffer).split_off(std::mem::take(&mut self.parsed));
+        let (mut head, mut filled) = ([0; HEAD], 0);
+        let mut body_left = 0;
+        loop {
+            totals.bytes += chunk.len() as u64;
+            let mut rest = chunk.as_slice();
+            while !rest.is_empty() {
+                let body = body_left.min(rest.len());
+                body_left -= body;
+                rest = rest.get(body..).unwrap_or_default();
+                while filled < HEAD && body_left == 0 {
+                    let Some((byte, after)) = rest.split_first() else { break };
+                    head[filled] = *byte;
+                    (filled, rest) = (filled + 1, after);
+                }
+                if filled < HEAD {
+                    continue;
+                }
+                filled = 0;
+                let [tag, length @ ..] = head;
+                body_left = body_length(length)?;
+                totals.messages += 1;
+                totals.rows += u64::from(matches!(tag, b'D' | b'd'));
+                match tag {
+                    b'Z' => {
+                        let state = rest.get(..body_left).context("`ReadyForQuery` is cut")?;
+                        ensure!(state.len() == rest.len(), "bytes after `ReadyForQuery`");
+                        return Ok(totals);
+                    }
+                    b'E' => bail!("an error after {} rows", totals.rows),
+                    _ => {}
+                }
+            }
+            chunk.resize(256 << 10, 0);
+            let read =
+                timeout(self.patience, self.stream.read(&mut chunk)).await.context("the server says nothing")??;
+            ensure!(read > 0, "the server closed the connection");
+            chunk.truncate(read);
+        }
+    }
+
     /// Every byte received since the connection (or TLS) was up, or since it was last taken.
     pub fn take_received(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.received)
     }
 
     fn parse(&mut self) -> Result<Option<Message>> {
-        let Some((head, rest)) = self.buffer.split_first_chunk::<5>() else { return Ok(None) };
+        let unparsed = self.buffer.get(self.parsed..).unwrap_or_default();
+        let Some((head, rest)) = unparsed.split_first_chunk::<HEAD>() else { return Ok(None) };
         let [tag, length @ ..] = *head;
-        let length = usize::try_from(u32::from_be_bytes(length))?.checked_sub(4).context("a length under 4")?;
+        let length = body_length(length)?;
         let Some(body) = rest.get(..length) else { return Ok(None) };
         let message = Message { tag, body: body.to_vec() };
-        self.buffer.drain(..length + 5);
+        self.parsed += HEAD + length;
         Ok(Some(message))
     }
 
     async fn fill(&mut self) -> Result<usize> {
+        self.buffer.drain(..self.parsed);
+        self.parsed = 0;
         let mut chunk = vec![0; 64 << 10];
         let read = timeout(self.patience, self.stream.read(&mut chunk)).await.context("the server says nothing")??;
         let chunk = chunk.get(..read).unwrap_or_default();
@@ -615,6 +688,12 @@ mod tests {
         let answer = client.until_ready().await.unwrap();
         assert_eq!(tags(&answer), "12DCZ");
         assert_eq!(answer[2].row(), "7");
+        let totals = client.count("select repeat('x', 300000) from generate_series(1, 9)").await.unwrap();
+        // T with one column, 9 rows of two bytes count and four bytes length, C `SELECT 9`, Z
+        assert_eq!((totals.rows, totals.messages), (9, 12));
+        assert_eq!(totals.bytes, 32 + 9 * (5 + 2 + 4 + 300_000) + 14 + 6);
+        let totals = client.count("copy (select generate_series(1, 1000)) to stdout").await.unwrap();
+        assert_eq!(totals.rows, 1000);
         let error = client.rows("select 1/0").await.unwrap_err().to_string();
         assert_eq!(error, "22012: division by zero");
 

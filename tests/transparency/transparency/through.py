@@ -47,6 +47,15 @@ class Process:
                 raise Failed(f"{self.name} does not listen: {tail(self.text())}")
             time.sleep(0.05)
 
+    def wait_for_file(self, path, seconds=30):
+        """Until it has written this file."""
+        end = time.monotonic() + seconds
+        while not path.exists():
+            self.check()
+            if time.monotonic() > end:
+                raise Failed(f"{self.name} did not write {path.name}: {tail(self.text())}")
+            time.sleep(0.05)
+
     def close(self):
         """Asks it to end, then makes it."""
         self.child.stdin.close()
@@ -112,39 +121,40 @@ def pgbouncer(port, cluster, databases, out):
     return Way(port, [process])
 
 
+# No table is named: where nothing is protected, names are not resolved.
 POLICY = """
-permit (principal in Group::"suites", action, resource);
+permit (
+  principal in Group::"suites",
+  action in [Action::"connect", Action::"select", Action::"insert", Action::"update", Action::"delete", Action::"call",
+             Action::"ddl", Action::"copy"],
+  resource
+);
 """
 
 
 def chaperone(port, cluster, databases, out):
     """The gateway with TLS and tokens, and a sidecar that adds both for clients that have neither."""
     binary = Path(os.environ.get("CHAPERONE", "target/debug/chaperone")).resolve()
-    testkit = Path(os.environ.get("TESTKIT", binary.parent / "testkit")).resolve()
+    testkit = binary.parent / "testkit"
     for path in (binary, testkit):
         if not path.exists():
-            raise Failed(f"there is no {path.name} beside the binary: cargo build -p chaperone -p chaperone-testkit")
-    token, pki = out / "token", out / "pki"
-    claims = {"sub": "suites", "groups": ["suites"]}
-    issuer_port = machine.free_port()
-    issuer = Process(
-        [testkit, "issuer", "--port", issuer_port, "--audience", "chaperone", "--claims", json.dumps(claims),
-         "--lifetime", "14400", "--token", token, "--pki", pki], out / "issuer.log")
-    way = Way(port, [issuer])
+            raise Failed(f"there is no `{path.name}` where the binary is: cargo build -p chaperone -p chaperone-testkit")
+    claims = json.dumps({"sub": "suites", "groups": ["suites"]})
+    way = Way(port)
     try:
-        issuer.wait_for_port(issuer_port)
+        issuer = Process([testkit, "issuer", "--dir", out, "--claims", claims, "--lifetime", "7200"], out / "issuer.log")
+        way.processes.append(issuer)
+        issuer.wait_for_file(out / "url")
         gateway_port = machine.free_port()
         (out / "policies").mkdir()
         (out / "policies" / "suites.cedar").write_text(POLICY)
-        (out / "credential").write_text("none")
-        os.chmod(out / "credential", 0o600)
-        (out / "chaperone.yaml").write_text(configuration(out, gateway_port, issuer_port, cluster.port, databases))
+        (out / "chaperone.yaml").write_text(configuration(out, gateway_port, cluster.port, databases))
         gateway = Process([binary, "serve", "--config", out / "chaperone.yaml"], out / "gateway.log")
         way.processes.append(gateway)
         gateway.wait_for_port(gateway_port)
         sidecar = Process(
-            [binary, "sidecar", "--listen", f"127.0.0.1:{port}", "--gateway", f"127.0.0.1:{gateway_port}",
-             "--ca", pki / "ca.crt", "--token-file", token], out / "sidecar.log")
+            [binary, "sidecar", "--listen", f"127.0.0.1:{port}", "--gateway", f"localhost:{gateway_port}",
+             "--ca", out / "ca.crt", "--token-file", out / "token"], out / "sidecar.log")
         way.processes.append(sidecar)
         sidecar.wait_for_port(port)
     except Failed:
@@ -153,13 +163,12 @@ def chaperone(port, cluster, databases, out):
     return way
 
 
-def configuration(out, gateway_port, issuer_port, cluster_port, databases):
+def configuration(out, gateway_port, cluster_port, databases):
     """A gateway for these databases, none of which holds protected data."""
     lines = [
         f"listen: {{ postgres: '127.0.0.1:{gateway_port}' }}",
-        f"tls: {{ cert: '{out}/pki/tls.crt', key: '{out}/pki/tls.key' }}",
-        "issuers:",
-        f"  - {{ name: suites, url: 'http://127.0.0.1:{issuer_port}', audience: chaperone, groups: groups }}",
+        "tls: { cert: tls.crt, key: tls.key }",
+        f"issuers: [{{ name: suites, url: '{(out / 'url').read_text()}', audience: chaperone }}]",
         "connections:",
     ]
     for database in databases:
@@ -167,8 +176,8 @@ def configuration(out, gateway_port, issuer_port, cluster_port, databases):
             f"  {database}:",
             f"    postgres: '127.0.0.1:{cluster_port}/{database}'",
             "    tls: disable",
-            f"    credential: {{ user: postgres, password: {{ file: '{out}/credential' }} }}",
-            "    classification: none",
+            "    credential: { role: { user: postgres } }",
+            "    phi: none",
         ]
-    lines += [f"policies: '{out}/policies'", f"evidence: {{ dir: '{out}/evidence' }}"]
+    lines += ["policies: policies", "evidence: { dir: evidence }"]
     return "\n".join(lines) + "\n"
