@@ -63,6 +63,11 @@ impl IssuerConfig {
         }
     }
 
+    /// Its discovery document (OpenID Connect Discovery 1.0, section 4.1).
+    pub(super) fn discovery(&self) -> String {
+        format!("{}/.well-known/openid-configuration", self.url.trim_end_matches('/'))
+    }
+
     /// Where its keys are, if all else is well too.
     pub(super) fn check(&self) -> Result<Source, IdentityError> {
         let fault = |why: &str| IdentityError::Issuer { name: self.name.clone(), why: why.to_owned() };
@@ -84,10 +89,7 @@ impl IssuerConfig {
         }
         match &self.jwks_url {
             Some(url) => address(url).map(Source::Set).map_err(|why| fault(&format!("`jwks_url` {why}"))),
-            // OpenID Connect Discovery 1.0, section 4.1
-            None => address(&format!("{}/.well-known/openid-configuration", self.url.trim_end_matches('/')))
-                .map(Source::Discovery)
-                .map_err(|why| fault(&format!("`url` {why}"))),
+            None => address(&self.discovery()).map(Source::Discovery).map_err(|why| fault(&format!("`url` {why}"))),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Url, redirect};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::ClientConfig;
+
+use super::trust::roots;
 
 /// For the whole of one request, redirects and body included.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ impl Fetcher {
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?
-            .with_root_certificates(roots(ca_file)?)
+            .with_root_certificates(roots(ca_file).map_err(|e| e.to_string())?)
             .with_no_client_auth();
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -75,27 +75,6 @@ impl Fetcher {
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let same = attempt.previous().last().is_some_and(|before| before.origin() == attempt.url().origin());
     if same && attempt.previous().len() <= MAX_REDIRECTS { attempt.follow() } else { attempt.stop() }
-}
-
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let unreadable = |e: &dyn std::fmt::Display| format!("`{}` cannot be read: {e}", path.display());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))? {
-                let certificate = certificate.map_err(|e| unreadable(&e))?;
-                roots.add(certificate).map_err(|e| unreadable(&e))?;
-            }
-            if roots.is_empty() {
-                return Err(format!("`{}` holds no certificate", path.display()));
-            }
-        }
-        // a system without certificates reaches no issuer, and says so when it tries
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    Ok(roots)
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

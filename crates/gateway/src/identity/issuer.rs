@@ -31,6 +31,10 @@ impl Issuer {
         &self.config.name
     }
 
+    pub(super) fn discovery(&self) -> String {
+        self.config.discovery()
+    }
+
     pub(super) async fn verify(&self, token: &str, unverified: &Unverified) -> Result<Principal, LoginRefused> {
         let algorithm = unverified.algorithm;
         if !self.config.algorithms.iter().any(|pinned| pinned.jose() == algorithm) {

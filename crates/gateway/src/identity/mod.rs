@@ -19,6 +19,7 @@
 //! | `keys` | its keys: cache, rotation, single flight, rate limit |
 //! | `fetch` | a small answer over HTTPS, or none |
 //! | `claims` | verified claims as a principal |
+//! | [`trust`] | the certificates that an issuer's must lead to |
 //! | `refused` | a "no" that says which rule, and nothing of the token |
 
 mod claims;
@@ -28,6 +29,7 @@ mod issuer;
 mod keys;
 mod refused;
 mod token;
+pub mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -73,11 +75,11 @@ impl Identity {
     }
 
     /// Where a client that was refused can learn how to get a token: the discovery document of the only issuer. With
-    /// several nobody can tell which one the client should ask, so it is told none (RFC 7628 section 3.2.2).
+    /// several nobody can tell which one the client should ask, so it is told none (RFC 7628, section 3.2.2).
     pub fn discovery(&self) -> String {
-        let mut urls = self.issuers.keys();
-        match (urls.next(), urls.next()) {
-            (Some(url), None) => format!("{}/.well-known/openid-configuration", url.trim_end_matches('/')),
+        let mut issuers = self.issuers.values();
+        match (issuers.next(), issuers.next()) {
+            (Some(only), None) => only.discovery(),
             _ => String::new(),
         }
     }
