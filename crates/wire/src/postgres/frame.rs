@@ -271,7 +271,8 @@ impl Deframer {
 /// use chaperone_wire::postgres::{Limits, Side, scan};
 ///
 /// let read = b"2\0\0\0\x04Z\0\0\0\x05ID\0\0"; // BindComplete, ReadyForQuery, the start of a DataRow
-/// let mut messages = scan(read, &Limits::new(Side::Backend));
+/// let limits = Limits::new(Side::Backend);
+/// let mut messages = scan(read, &limits);
 /// assert_eq!(messages.next(), Some(Ok((b'2', 0..5))));
 /// assert_eq!(messages.next(), Some(Ok((b'Z', 5..11))));
 /// assert_eq!(messages.next(), None);

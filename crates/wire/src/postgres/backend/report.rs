@@ -146,7 +146,7 @@ impl Severity {
 ///
 /// let mut out = BytesMut::new();
 /// Report::error("42501", "not permitted").hint("ask for a grant").encode(&mut out);
-/// assert_eq!(&out[..], b"E\0\0\0\x3dSERROR\0VERROR\0C42501\0Mnot permitted\0Hask for a grant\0\0");
+/// assert_eq!(&out[..], b"E\0\0\0\x3aSERROR\0VERROR\0C42501\0Mnot permitted\0Hask for a grant\0\0");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report<'a> {

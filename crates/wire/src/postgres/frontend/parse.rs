@@ -115,6 +115,10 @@ impl<'a> Parse<'a> {
     ///
     /// # Errors
     /// Fields cut short or left over.
+    #[expect(
+        clippy::self_named_constructors,
+        reason = "the protocol calls the message so, and all are read by `parse`"
+    )]
     pub fn parse(body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Parse", body);
         let parse = Parse { name: reader.string()?, text: reader.string()?, types: reader.items(4, Reader::u32)? };
