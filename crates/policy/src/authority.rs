@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Decision as CedarDecision, Entities, EntityUid, PolicySet as CedarSet, Request,
+    AuthorizationError, Authorizer, Context, Decision as CedarDecision, Entities, EntityUid, PolicySet as CedarSet,
+    Request,
 };
-use chaperone_model::{Action, Classification, Facts, Masks, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId, TableName};
+use chaperone_model::{
+    Action, Classification, Facts, Masks, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId, TableName,
+};
 
 use crate::decision::{Decision, Denial, Permit};
 use crate::reads::Reads;
@@ -184,26 +187,22 @@ impl Authority {
             None => schema::connection(&self.connection),
         };
         let shape = shape.filter(|_| need.action != Action::Connect);
-        match asker.entities_with(table) {
-            Ok(entities) => self.ask_about(Ask::Act(need.action), resource, &entities, shape, now),
-            Err(Broken(_)) => Verdict::Failed([].into()),
+        match (asker.entities_with(table), asker.context(now, shape)) {
+            (Ok(entities), Ok(context)) => self.ask_about(Ask::Act(need.action), resource, &entities, &context),
+            _ => Verdict::Failed([].into()),
         }
     }
 
     /// Asks Cedar. This is the only place that does.
-    pub(crate) fn ask_about(
-        &self,
-        ask: Ask,
-        resource: EntityUid,
-        entities: &Entities,
-        shape: Option<&Shape<'_>>,
-        now: i64,
-    ) -> Verdict {
-        let Ok(asker) = &self.asker else { return Verdict::Failed([].into()) };
-        let Ok(context) = asker.context(now, shape) else { return Verdict::Failed([].into()) };
-        let request = Request::new(asker.agent.clone(), ask.uid(), resource, context, Some(&schema::PARSED));
+    pub(crate) fn ask_about(&self, ask: Ask, resource: EntityUid, entities: &Entities, context: &Context) -> Verdict {
+        let slice = self.slice(ask);
+        if slice.set.is_empty() {
+            return Verdict::Unmentioned;
+        }
+        let context = context.clone();
+        let request = Request::new(self.agent.clone(), ask.uid(), resource, context, Some(&schema::PARSED));
         let Ok(request) = request else { return Verdict::Failed([].into()) };
-        let response = Authorizer::new().is_authorized(&request, &self.slice(ask).set, entities);
+        let response = Authorizer::new().is_authorized(&request, &slice.set, entities);
         // Cedar skips a policy that fails, and a forbid that is skipped permits: so any failure denies
         let failed = response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(e)| e.policy_id());
         let failed = sorted(failed);

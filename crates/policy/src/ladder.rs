@@ -9,8 +9,14 @@ use crate::authority::{Authority, Verdict};
 use crate::schema::{self, Ask};
 use crate::set::PolicyId;
 
+/// Columns that the policies cannot tell apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind<'a> {
+    Class(Class),
+    Column(&'a TableName, &'a str),
+}
+
 /// What the rungs of one kind of column come to.
-#[derive(Clone)]
 enum Outcome {
     Rung(Rung),
     /// Not even redacted.
@@ -35,42 +41,35 @@ impl Authority {
     fn climb_all(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Masks {
         let mut masks = Masks::default();
         let Classification::Tables(tables) = &*self.classification.clone() else { return masks };
-        let class =
-            |table: &TableName, column: &str| tables.get(table).map_or(Class::Unknown, |classes| classes.class(column));
-        let all = || {
-            columns
-                .iter()
-                .flat_map(|(table, names)| names.iter().map(move |name| (table, name.as_str(), class(table, name))))
-        };
-        let entities = match &self.asker {
-            Ok(asker) => asker.entities_with_columns(all()),
-            Err(broken) => Err(broken.clone()),
-        };
-        // without entities nothing is set, and what is not set is redacted
-        let Ok(entities) = entities else { return masks };
-
-        // most policies speak of classes, so most columns share their answer with the others of their class
-        let rungs = [Rung::Raw, Rung::Partial, Rung::Redacted];
-        let apart = rungs.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
-        let mut known: HashMap<Class, Outcome> = HashMap::new();
         self.forget();
         for (table, _) in columns {
             self.withheld.remove(table);
             self.masked.insert(table.clone());
         }
-        for (table, column, class) in all() {
-            let outcome = match known.get(&class) {
-                Some(outcome) if !apart => outcome.clone(),
-                _ => {
-                    let uid = schema::column(&self.connection, table, column);
-                    let rung = |rung| self.ask_about(Ask::Read(rung), uid.clone(), &entities, None, now);
-                    climb(class, rung)
+
+        // most policies speak of classes, so most columns share their answer with the others of their class
+        let rungs = [Rung::Raw, Rung::Partial, Rung::Redacted];
+        let apart = rungs.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
+        let kind = |table, column, class| if apart { Kind::Column(table, column) } else { Kind::Class(class) };
+        let every = columns.iter().flat_map(|(table, names)| {
+            let classes = tables.get(table);
+            let class = move |name: &str| classes.map_or(Class::Unknown, |classes| classes.class(name));
+            names.iter().map(move |name| (table, name.as_str(), class(name)))
+        });
+        let mut first: HashMap<Kind<'_>, (&TableName, &str, Class)> = HashMap::new();
+        for (table, column, class) in every.clone() {
+            first.entry(kind(table, column, class)).or_insert((table, column, class));
+        }
+        let outcomes = self.outcomes(&first, now);
+
+        for (table, column, class) in every {
+            match outcomes.get(&kind(table, column, class)) {
+                Some(Outcome::Rung(rung)) => masks.set(table, column, *rung),
+                Some(Outcome::Withheld(policies)) => {
+                    self.withheld.entry(table.clone()).or_default().extend(policies.iter().cloned());
                 }
-            };
-            known.insert(class, outcome.clone());
-            match outcome {
-                Outcome::Rung(rung) => masks.set(table, column, rung),
-                Outcome::Withheld(policies) => self.withheld.entry(table.clone()).or_default().extend(policies),
+                // what is not set is redacted
+                None => {}
             }
         }
         for policies in self.withheld.values_mut() {
@@ -78,6 +77,25 @@ impl Authority {
             policies.dedup();
         }
         masks
+    }
+
+    /// Empty if the question cannot even be asked.
+    fn outcomes<'a>(
+        &self,
+        first: &HashMap<Kind<'a>, (&'a TableName, &'a str, Class)>,
+        now: i64,
+    ) -> HashMap<Kind<'a>, Outcome> {
+        let Ok(asker) = &self.asker else { return HashMap::new() };
+        let (Ok(entities), Ok(context)) =
+            (asker.entities_with_columns(first.values().copied()), asker.context(now, None))
+        else {
+            return HashMap::new();
+        };
+        let outcome = |(table, column, class): (&TableName, &str, Class)| {
+            let uid = schema::column(&self.connection, table, column);
+            climb(class, |rung| self.ask_about(Ask::Read(rung), uid.clone(), &entities, &context))
+        };
+        first.iter().map(|(kind, column)| (*kind, outcome(*column))).collect()
     }
 
     /// The tables that may not be read even redacted, with the policies that forbid it. Known after

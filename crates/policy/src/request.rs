@@ -1,5 +1,6 @@
 //! One session's side of a Cedar request: entities and context, built once from the verified principal.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression as Value};
@@ -17,8 +18,7 @@ fn broken(error: impl std::fmt::Display) -> Broken {
 
 /// Who asks, and where: what every request of a session shares.
 pub(crate) struct Asker {
-    pub(crate) agent: EntityUid,
-    pub(crate) connection: String,
+    connection: String,
     entities: Entities,
     context: Vec<(String, Value)>,
 }
@@ -32,7 +32,7 @@ impl Asker {
         let agent = schema::agent(principal);
         let groups: HashSet<EntityUid> = groups(principal).collect();
         let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
-        entities.push(Entity::new(agent.clone(), attributes(principal), groups).map_err(broken)?);
+        entities.push(Entity::new(agent, attributes(principal), groups).map_err(broken)?);
         entities.push(Entity::with_uid(schema::connection(connection)));
         entities.extend(Class::ALL.map(schema::class).map(Entity::with_uid));
         if let Classification::Tables(tables) = classification {
@@ -41,17 +41,18 @@ impl Asker {
             }
         }
         let entities = Entities::from_entities(entities, Some(&schema::PARSED)).map_err(broken)?;
-        Ok(Asker { agent, connection: connection.to_owned(), entities, context: context(principal) })
+        Ok(Asker { connection: connection.to_owned(), entities, context: context(principal) })
     }
 
     /// The entities for a request about the connection or one of its tables.
-    pub(crate) fn entities_with(&self, name: Option<&TableName>) -> Result<Entities, Broken> {
+    pub(crate) fn entities_with(&self, name: Option<&TableName>) -> Result<Cow<'_, Entities>, Broken> {
         match name {
             // the table is not in the classification: a system catalog, say
             Some(name) if self.entities.get(&schema::table(&self.connection, name)).is_none() => {
-                self.entities.clone().add_entities([table(&self.connection, name)?], None).map_err(broken)
+                let table = table(&self.connection, name)?;
+                self.entities.clone().add_entities([table], None).map(Cow::Owned).map_err(broken)
             }
-            _ => Ok(self.entities.clone()),
+            _ => Ok(Cow::Borrowed(&self.entities)),
         }
     }
 
