@@ -115,9 +115,11 @@ class SqlAlchemy(Driver):
     wheel = "SQLAlchemy"
     version = "2.1.9"
     needs = ("psycopg2-binary==2.9.13", "greenlet")
-    members = ("test", "setup.cfg", "pyproject.toml")
+    # Its tests insist on the sources beside them.
+    members = ("lib", "test", "setup.cfg", "pyproject.toml")
     tests = ("test/dialect/postgresql", "test/dialect/test_suite.py", "test/engine")
     databases = ("test",)
+    seconds = 900
     arguments = ("--backend-only", "-p", "no:logging", "--maxfail", "10000")
     quick = False
 
@@ -127,4 +129,4 @@ class SqlAlchemy(Driver):
                      "test")
 
     def connection(self, place):
-        return ["--dburi", f"postgresql+psycopg2://postgres@{place.host}:{place.port}/test"]
+        return ["--dburi", f"postgresql+psycopg2://postgres:ignored@{place.host}:{place.port}/test"]

@@ -34,4 +34,5 @@ async def serve(listen, target):
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,177 @@
+"""Measures and tells."""
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from transparency import machine
+from transparency.through import Failed
+
+from . import cells, process, report
+from .setting import MASKED_BY_HAND, Setting
+
+MODES = ("simple", "extended", "prepared")
+CLIENTS = (1, 16)
+IDLE_SESSIONS = 1000
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="bench/run", description="what Chaperone costs, as ratios within one run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=4, help="of each pgbench run")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the large answer")
+    parser.add_argument("--only", default="simple,extended,prepared,connect,bulk,idle")
+    parser.add_argument("--ways", default="direct,pgbouncer,chaperone,masking")
+    return parser.parse_args()
+
+
+def turns(ways, number):
+    """The ways in another order each round, so that none always follows the same."""
+    shift = number % len(ways)
+    return ways[shift:] + ways[:shift]
+
+
+class Bench:
+    """All samples: `cell → way → one for each round`."""
+
+    def __init__(self, setting, options):
+        self.setting, self.options = setting, options
+        self.samples = {}
+        self.lost = []
+        wanted = options.ways.split(",")
+        self.ways = [way for way in setting.ways if way.name in wanted]
+
+    def take(self, cell, way, work):
+        """One sample; work that is not done is told and leaves a gap."""
+        found = self.samples.setdefault(cell, {}).setdefault(way.name, [])
+        try:
+            found.append(work())
+        except (cells.Lost, OSError) as error:
+            found.append(None)
+            if str(error) not in self.lost:
+                self.lost.append(str(error))
+        self.setting.check()
+
+    def measure(self):
+        """Round by round, cell by cell, all ways in turn."""
+        only, bindir = self.options.only.split(","), self.setting.bindir
+        for number in range(self.options.rounds):
+            print(f"round {number + 1} of {self.options.rounds} …", flush=True)
+            for mode in [mode for mode in MODES if mode in only]:
+                for clients in CLIENTS:
+                    for way in turns(self.ways, number):
+                        self.take(f"{mode} c{clients}", way,
+                                  lambda: cells.pgbench(bindir, way, self.options.seconds, mode, clients))
+            if "connect" in only:
+                for way in turns(self.ways, number):
+                    self.take("connect", way, lambda: cells.pgbench(bindir, way, self.options.seconds, "simple", 1, True))
+            if "bulk" in only:
+                self.bulk(number)
+
+    def bulk(self, number):
+        """The large answer; and for masking its fair rival, the same masks written by hand and run direct."""
+        testkit = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve().parent / "testkit"
+        rows = self.options.rows
+        for way in turns(self.ways, number):
+            self.take("bulk", way, lambda: cells.bulk(testkit, way, "select * from bulk", rows))
+        direct = self.setting.ways[0]
+        self.take("bulk by hand", direct, lambda: cells.bulk(testkit, direct, MASKED_BY_HAND, rows))
+
+    def rate_table(self):
+        """Work a second direct, and each way's ratio to it."""
+        rows = []
+        for cell, samples in self.samples.items():
+            if cell == "bulk by hand":
+                continue
+            direct = report.middle(samples, "direct", "rate")
+            row = [cell, f"{direct:.0f}/s" if direct else "–"]
+            rows.append(row + [report.spread(report.ratio(samples, way.name, "direct")) for way in self.ways[1:]])
+        return report.table(["ratio to direct", "direct"] + [way.name for way in self.ways[1:]], rows)
+
+    def cost_table(self):
+        """What the process between paid: CPU and memory."""
+        rows = []
+        for cell, samples in self.samples.items():
+            scale, unit = (1e3, "ms/MB") if cell == "bulk" else (1e3, "ms/log-in") if cell == "connect" else (1e6, "µs/tx")
+            row = [cell]
+            for way in self.ways[1:]:
+                cpu, peak = report.middle(samples, way.name, "cpu"), report.middle(samples, way.name, "peak")
+                row.append("–" if cpu is None else f"{cpu * scale:.1f} {unit}, {peak:.0f} MiB")
+            if cell != "bulk by hand":
+                rows.append(row)
+        return report.table(["CPU, peak memory"] + [way.name for way in self.ways[1:]], rows)
+
+    def aims(self, idle_mib, start_mib):
+        """The first aims, and whether this run meets them."""
+        lines = []
+        for mode in MODES:
+            if samples := self.samples.get(f"{mode} c16"):
+                against = report.ratio(samples, "chaperone", "pgbouncer")
+                lines.append(report.aim(f"{mode}, 16 clients, to PgBouncer", median(against) if against else None, 0.75))
+        if samples := self.samples.get("simple c16"):
+            cpu = report.middle(samples, "chaperone", "cpu")
+            lines.append(report.aim("µs of CPU for a simple transaction, 16 clients", cpu and cpu * 1e6, 60, least=False))
+        if samples := self.samples.get("bulk"):
+            ratios = report.ratio(samples, "chaperone", "direct")
+            lines.append(report.aim("large answer, to direct", median(ratios) if ratios else None, 0.70))
+            lines.append(report.aim("MiB at the most for it", report.middle(samples, "chaperone", "peak"), 64, least=False))
+            hand = self.samples.get("bulk by hand", {}).get("direct", [])
+            masked = samples.get("masking", [])
+            ratios = [one.rate / other.rate for one, other in zip(masked, hand) if one and other]
+            lines.append(report.aim("large masked answer, to the masks by hand", median(ratios) if ratios else None, 0.85))
+        lines.append(report.aim("MiB at rest", start_mib, 30, least=False))
+        lines.append(report.aim(f"MiB with {IDLE_SESSIONS} idle sessions", idle_mib, 150, least=False))
+        return "\n".join(lines)
+
+
+def main():
+    """The exit status: 0 when everything could be measured, whatever it came to."""
+    options = arguments()
+    # Not `/tmp`, which may be memory: the evidence is to be on a disk.
+    home = Path(tempfile.mkdtemp(prefix="chaperone-bench-", dir="/var/tmp"))
+    os.chmod(home, 0o755)
+    if machine.ROOT:
+        shutil.chown(home, "postgres")
+    setting = None
+    try:
+        start = time.monotonic()
+        setting = Setting(home, options.rows, home / "log")
+        gateway = setting.ways[2].pid
+        start_mib = process.peak_mib(gateway)
+        bench = Bench(setting, options)
+        bench.measure()
+        idle_mib = None
+        if "idle" in options.only.split(","):
+            try:
+                idle_mib = cells.idle(setting.ways[2], IDLE_SESSIONS)
+            except (cells.Lost, OSError) as error:
+                bench.lost.append(str(error))
+        print(f"\n{platform.machine()}, {os.cpu_count()} cores shared by client, proxy and server; {options.rounds} rounds of"
+              f" {options.seconds} s; middle (least–greatest); every record durable before its answer\n")
+        print(bench.rate_table(), "\n")
+        print(bench.cost_table(), "\n")
+        print(bench.aims(idle_mib, start_mib))
+        for line in bench.lost:
+            print(f"lost: {line}")
+        print(f"\n{time.monotonic() - start:.0f} s")
+        return 1 if bench.lost else 0
+    except Failed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if setting:
+            setting.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What is measured: each cell is one kind of work over one way, for a while."""
+
+import re
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+
+from transparency.cluster import machine_env
+
+from . import process
+
+
+class Lost(Exception):
+    """The work was not done; why."""
+
+
+@dataclass
+class Sample:
+    """One measurement."""
+
+    #: Work a second: transactions, log-ins, megabytes.
+    rate: float
+    #: The CPU time of the process between, in seconds for one unit of work; none where nothing is between.
+    cpu: float | None
+    #: Its peak of memory meanwhile, in MiB.
+    peak: float | None
+
+
+def sampled(way, work):
+    """Does the work and tells what the process between paid for it. `work` gives the rate and the units done."""
+    if way.pid:
+        process.forget_peak(way.pid)
+    before = process.cpu_seconds(way.pid) if way.pid else 0
+    rate, units = work()
+    if not way.pid:
+        return Sample(rate, None, None)
+    return Sample(rate, (process.cpu_seconds(way.pid) - before) / max(units, 1), process.peak_mib(way.pid))
+
+
+def pgbench(bindir, way, seconds, mode, clients, reconnect=False):
+    """Select-only transactions; with `reconnect`, a log-in for each."""
+
+    def work():
+        command = [
+            bindir / "pgbench", "-n", "-S", "-M", mode, "-c", clients, "-j", min(clients, 2), "-T", seconds, "-h", "127.0.0.1",
+            "-p", way.port, "-U", "bench", *(["-C"] if reconnect else []), way.database,
+        ]
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, timeout=seconds + 60, check=False,
+            env=machine_env(PGPASSWORD=way.secret(), PGSSLMODE="disable", PGGSSENCMODE="disable"),
+        )
+        count = re.search(r"actually processed: (\d+)", done.stdout)
+        tps = re.search(r"tps = ([\d.]+)", done.stdout)
+        failed = re.search(r"failed transactions: ([1-9]\d*)", done.stdout)
+        if done.returncode != 0 or not count or not tps or failed:
+            raise Lost(f"pgbench {mode} -c {clients} over {way.name}: {last_line(done.stderr)}")
+        return float(tps.group(1)), int(count.group(1))
+
+    return sampled(way, work)
+
+
+def bulk(testkit, way, sql, rows):
+    """One answer of many rows, read by a client that only counts; megabytes of the wire a second."""
+
+    def work():
+        command = [testkit, "read", "--port", way.port, "--user", "bench", "--database", way.database, sql]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, check=False,
+                              env=machine_env(PGPASSWORD=way.secret()))
+        if done.returncode != 0:
+            raise Lost(f"a large answer over {way.name}: {last_line(done.stderr)}")
+        got, size, seconds = done.stdout.split()
+        if int(got) != rows:
+            raise Lost(f"a large answer over {way.name}: {got} rows of {rows}")
+        megabytes = int(size) / 1e6
+        return rows / float(seconds), megabytes
+
+    return sampled(way, work)
+
+
+def idle(way, sessions):
+    """The memory of sessions that do nothing."""
+    opened = []
+    try:
+        process.forget_peak(way.pid)
+        for _ in range(sessions):
+            opened.append(login(way))
+        time.sleep(1)
+        return process.peak_mib(way.pid)
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def login(way):
+    """A session by password in clear, over plain sockets, until the server is ready."""
+    connection = socket.create_connection(("127.0.0.1", way.port), timeout=30)
+    body = b"\x00\x03\x00\x00user\x00bench\x00database\x00" + way.database.encode() + b"\x00\x00"
+    connection.sendall((len(body) + 4).to_bytes(4, "big") + body)
+    stream = connection.makefile("rb")
+    while True:
+        head = stream.read(5)
+        if len(head) < 5:
+            raise Lost(f"no log-in over {way.name}")
+        body = stream.read(int.from_bytes(head[1:], "big") - 4)
+        if head[:1] == b"R" and body[:4] == b"\x00\x00\x00\x03":
+            secret = way.secret().encode() + b"\x00"
+            connection.sendall(b"p" + (len(secret) + 4).to_bytes(4, "big") + secret)
+        elif head[:1] == b"E":
+            raise Lost(f"no log-in over {way.name}: {body!r}")
+        elif head[:1] == b"Z":
+            return connection
+
+
+def last_line(text):
+    """Where a program says what went wrong."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,160 @@
+"""The database of the benchmark, and the four ways to it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from transparency import machine, relay
+from transparency.cluster import Cluster, Template
+from transparency.through import Failed, Process
+
+SETTINGS = """
+shared_buffers = '512MB'
+autovacuum = off
+max_wal_size = '4GB'
+max_connections = 1100
+"""
+
+#: Invented rows of 143 bytes of values on average: what the aims were measured with.
+BULK = """
+create table bulk (id bigint, name text, ssn text, born date, zip text, note text);
+insert into bulk
+select i, 'Patient Number ' || i, format('9%s-%s-%s', lpad((i % 100)::text, 2, '0'), 10 + i % 40, lpad((i % 10000)::text, 4, '0')),
+       date '1940-01-01' + (i % 27000)::int, (10000 + i % 89999)::text, repeat(md5(i::text), 2) || ' was seen and went home'
+from generate_series(1, {rows}) i;
+vacuum (analyze, freeze) bulk;
+"""
+
+CLASSES = """
+tables:
+  public.pgbench_accounts: { columns: { aid: none, bid: none, abalance: none, filler: clinical_text } }
+  public.bulk: { columns: { id: none, name: name, ssn: ssn, born: birth_date, zip: zip, note: clinical_text } }
+"""
+
+POLICY = """
+permit (principal in Group::"bench", action in [Action::"connect", Action::"select", Action::"copy", Action::"call"], resource);
+permit (principal in Group::"bench", action == Action::"read_raw", resource in Class::"name");
+permit (principal in Group::"bench", action == Action::"read_partial", resource)
+when { resource in Class::"birth_date" || resource in Class::"zip" };
+"""
+
+#: The masks of this policy as one would write them by hand.
+MASKED_BY_HAND = (
+    "select id, name, null::text as ssn, make_date(extract(year from born)::int, 1, 1) as born, left(zip, 3) as zip,"
+    " null::text as note from bulk"
+)
+
+
+@dataclass
+class Way:
+    """One way to the database. `pid` is of the process between, if there is one."""
+
+    name: str
+    port: int
+    database: str
+    password: str
+    pid: int = 0
+    #: The file with the token, where the password is one: it is replaced while we run.
+    token: Path = None
+
+    def secret(self):
+        """What to say when asked for the password."""
+        return self.token.read_text() if self.token else self.password
+
+
+class Setting:
+    """A cluster with its data and all four ways, gone when closed."""
+
+    def __init__(self, home, rows, log):
+        self.home, self.log = home, log
+        self.processes = []
+        self.bindir = machine.binaries()
+        self.password = os.urandom(16).hex()
+        template = Template(self.bindir, home)
+        # The server asks for a password by SCRAM, as one in use does.
+        hba = "host all postgres 127.0.0.1/32 trust\nhost all bench 127.0.0.1/32 scram-sha-256\n"
+        self.cluster = Cluster(template, settings=SETTINGS, hba=hba)
+        self.cluster.psql(f"create role bench login password '{self.password}'")
+        self.cluster.psql("create database bench owner bench")
+        self._pgbench_init()
+        self.cluster.psql(BULK.format(rows=rows), "bench")
+        self.cluster.psql("grant select on all tables in schema public to bench", "bench")
+        self.ways = [
+            Way("direct", self.cluster.port, "bench", self.password),
+            self._pgbouncer(),
+            *self._chaperone(),
+        ]
+
+    def _pgbench_init(self):
+        command = [self.bindir / "pgbench", "-i", "-s", "10", "-q", "-h", "127.0.0.1", "-p", self.cluster.port, "-U", "postgres"]
+        if machine.run([*command, "bench"], seconds=300, log=self.log) != 0:
+            raise Failed("pgbench cannot fill the database")
+
+    def _start(self, command, name, **identity):
+        process = Process(command, self.home / f"{name}.log", **identity)
+        self.processes.append(process)
+        return process
+
+    def _pgbouncer(self):
+        folder = self.home / "pgbouncer"
+        folder.mkdir()
+        port = machine.free_port()
+        (folder / "users").write_text(f'"bench" "{self.password}"\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"[databases]\nbench = host=127.0.0.1 port={self.cluster.port} dbname=bench\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {folder / 'users'}\n"
+            "pool_mode = session\nserver_reset_query = DISCARD ALL\nmax_client_conn = 500\ndefault_pool_size = 100\n"
+            "ignore_startup_parameters = extra_float_digits,options\nlog_connections = 0\nlog_disconnections = 0\n"
+        )
+        machine.give(folder)
+        process = self._start(["/usr/sbin/pgbouncer", folder / "pgbouncer.ini"], "pgbouncer.out", **machine.server_user())
+        process.wait_for_port(port)
+        return Way("pgbouncer", port, "bench", self.password, process.child.pid)
+
+    def _chaperone(self):
+        """The gateway on loopback without TLS, as the others: what is compared is the work, not the encryption."""
+        if os.environ.get("RELAY"):
+            return self._relays()
+        binary = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve()
+        folder = self.home / "chaperone"
+        (folder / "policies").mkdir(parents=True)
+        claims = json.dumps({"sub": "bench", "groups": ["bench"]})
+        command = [binary.parent / "testkit", "issuer", "--dir", folder, "--claims", claims, "--lifetime", "7200"]
+        self._start(command, "issuer").wait_for_file(folder / "url")
+        port = machine.free_port()
+        (folder / "policies" / "bench.cedar").write_text(POLICY)
+        (folder / "classes.yaml").write_text(CLASSES)
+        (folder / "credential").write_text(f"bench\n{self.password}\n")
+        os.chmod(folder / "credential", 0o600)
+        upstream = f"postgres: '127.0.0.1:{self.cluster.port}/bench', tls: disable, credential: {{ file: credential }}"
+        (folder / "chaperone.yaml").write_text(
+            f"listen: {{ postgres: '127.0.0.1:{port}' }}\n"
+            f"issuers: [{{ name: bench, url: '{(folder / 'url').read_text()}', audience: chaperone }}]\n"
+            f"connections:\n  plain: {{ {upstream}, phi: none }}\n  masked: {{ {upstream}, classification: classes.yaml }}\n"
+            "policies: policies\nevidence: { dir: evidence }\nlimits: { connections: 2000 }\n"
+        )
+        gateway = self._start([binary, "serve", "--config", folder / "chaperone.yaml"], "gateway")
+        gateway.wait_for_port(port)
+        self.gateway, self.evidence = gateway, folder / "evidence"
+        pid, token = gateway.child.pid, folder / "token"
+        return [Way("chaperone", port, "plain", "", pid, token), Way("masking", port, "masked", "", pid, token)]
+
+    def _relays(self):
+        """A plain relay in the gateway's place, for both of its ways."""
+        port = machine.free_port()
+        script = Path(relay.__file__)
+        process = self._start(["python3", script, port, self.cluster.port], "relay")
+        process.wait_for_port(port)
+        return [Way(name, port, "bench", self.password, process.child.pid) for name in ("chaperone", "masking")]
+
+    def check(self):
+        """All of it is alive and nothing panicked."""
+        for process in self.processes:
+            process.check()
+
+    def close(self):
+        """Ends everything."""
+        for process in reversed(self.processes):
+            process.close()
+        self.cluster.close()
