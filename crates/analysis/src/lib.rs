@@ -17,6 +17,6 @@ mod visit;
 pub use catalog::Catalog;
 pub use messages::scrubbed_message;
 pub use output::{Expected, Output};
-pub use parse::{CopyDirection, Setting, Statements, Transaction, parse};
+pub use parse::{CopyDirection, Setting, Statements, Transaction, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, rewrite};
 pub use settings::{setting_allowed, startup_option_allowed, startup_options};

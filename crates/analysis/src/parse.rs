@@ -41,6 +41,20 @@ struct Statement {
 /// `42601` where the grammar refuses it: without the grammar's message, which quotes the text. `54000` where it is
 /// longer or nested deeper than the server would take.
 pub fn parse(sql: &str) -> Result<Statements, Refusal> {
+    parse_as(sql, pg_query::ParserOptions::DEFAULT)
+}
+
+/// Parses a text as a server does whose `standard_conforming_strings` is off: a backslash escapes in every string
+/// (PostgreSQL manual, 20.13.1). For those who cannot know the setting: only a text with a backslash in it can mean
+/// two things.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_escaped(sql: &str) -> Result<Statements, Refusal> {
+    parse_as(sql, pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS)
+}
+
+fn parse_as(sql: &str, options: pg_query::ParserOptions) -> Result<Statements, Refusal> {
     if sql.len() > LONGEST {
         return Err(Refusal {
             code: SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -50,8 +64,12 @@ pub fn parse(sql: &str) -> Result<Statements, Refusal> {
             hint: "pass values as parameters, use COPY for bulk data, or send it in parts".into(),
         });
     }
-    let depth = Depth::of(sql)?;
-    let stmts = tree(sql, depth)?;
+    let depth = match options {
+        pg_query::ParserOptions::DEFAULT => Depth::of(sql)?,
+        // what is a string is not known yet: counting as if there were none can only give more
+        _ => Depth::of(&sql.replace(['\'', '"'], " "))?,
+    };
+    let stmts = tree_as(sql, depth, options)?;
     let statements = stmts
         .into_iter()
         .filter(|raw| raw.stmt.as_ref().is_some_and(|stmt| stmt.node.is_some()))
@@ -70,9 +88,13 @@ pub fn parse(sql: &str) -> Result<Statements, Refusal> {
 
 /// The raw trees of a text. The caller drops them within `depth.run`.
 pub(crate) fn tree(sql: &str, depth: Depth) -> Result<Vec<RawStmt>, Refusal> {
+    tree_as(sql, depth, pg_query::ParserOptions::DEFAULT)
+}
+
+fn tree_as(sql: &str, depth: Depth, options: pg_query::ParserOptions) -> Result<Vec<RawStmt>, Refusal> {
     // the wrapper collects tables and functions of its own and asserts on what it finds; a fault there must not take
     // the session's worker down
-    let parsed = depth.run(|| catch_unwind(AssertUnwindSafe(|| pg_query::parse(sql, 0))));
+    let parsed = depth.run(|| catch_unwind(AssertUnwindSafe(|| pg_query::parse(sql, options))));
     match parsed {
         Ok(Ok(result)) => Ok(result.protobuf.stmts),
         Ok(Err(_)) => Err(syntax_error()),

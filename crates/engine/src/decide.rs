@@ -117,15 +117,7 @@ impl Judge {
     pub(crate) fn text(&mut self, text: &str, op: Op) -> (Vec<Statement>, Judged) {
         let statements = match self.connection.analyser.analyse(text) {
             Ok(statements) => statements,
-            Err(refusal) => {
-                let line = Statement {
-                    id: self.ordinal(),
-                    op,
-                    decision: Ruling::refused(&refusal),
-                    ..Statement::default()
-                };
-                return (vec![line], Judged::Unreadable(Box::new(refusal)));
-            }
+            Err(refusal) => return self.unreadable(op, refusal),
         };
         let mut lines = Vec::with_capacity(statements.len());
         let mut permits = Vec::with_capacity(statements.len());
@@ -137,23 +129,33 @@ impl Judge {
             if facts.effects == Effects::Possible {
                 effects = Effects::Possible;
             }
-            let id = StatementId { session: self.session, ordinal };
-            match self.authority.decide(id, &facts, now()) {
+            let mut line = Statement {
+                id: ordinal,
+                op,
+                normalized: Some(statements.normalized(i).to_owned()),
+                fingerprint: Some(statements.fingerprint(i)),
+                ..Statement::default()
+            };
+            let decision = self.authority.decide(StatementId { session: self.session, ordinal }, &facts, now());
+            line.facts = Some(facts.into_owned());
+            match decision {
                 Decision::Allow(permit) => {
-                    lines.push(line(ordinal, op, &statements, i, Some(&facts), Ruling::allowed(permit.policies())));
+                    line.decision = Ruling::allowed(permit.policies());
                     permits.push(permit);
                 }
                 Decision::Deny(denial) => {
-                    let ruling = Ruling::denied(&denial.policies, &denial.refusal);
-                    lines.push(line(ordinal, op, &statements, i, Some(&facts), ruling));
+                    line.decision = Ruling::denied(&denial.policies, &denial.refusal);
                     refused.get_or_insert(denial.refusal);
                 }
             }
+            lines.push(line);
         }
-        if let Some(refusal) = refused {
-            return (lines, Judged::Refused(Box::new(refusal)));
-        }
-        match rewrite::text(&statements, permits, self.shield.as_ref()) {
+        let escaped = if refused.is_none() { self.escaped(text, &mut effects) } else { Ok(()) };
+        let rewritten = match (refused, escaped) {
+            (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
+            (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref()),
+        };
+        match rewritten {
             Ok((text, permitted)) => {
                 for line in &mut lines {
                     line.rewritten = text.run.is_some();
@@ -162,12 +164,61 @@ impl Judge {
                 (lines, Judged::Run(Cleared { text, permitted, effects, facts }))
             }
             Err(refusal) => {
-                if let Some(line) = lines.first_mut() {
+                // the line that was denied says so already; a refusal of masking concerns the text as a whole
+                if lines.iter().all(|line| line.decision.is_allowed())
+                    && let Some(line) = lines.first_mut()
+                {
                     line.decision = Ruling::refused(&refusal);
                 }
                 (lines, Judged::Refused(Box::new(refusal)))
             }
         }
+    }
+
+    /// Where nothing is protected the agent may set `standard_conforming_strings` off, and then a backslash changes
+    /// where a string ends. A text that could be read both ways needs the permissions of both readings.
+    fn escaped(&mut self, text: &str, effects: &mut Effects) -> Result<(), Refusal> {
+        if self.is_shielded() || !text.contains('\\') {
+            return Ok(());
+        }
+        // a text that cannot be read this way cannot be run this way
+        let Ok(statements) = chaperone_analysis::parse_escaped(text) else { return Ok(()) };
+        for i in 0..statements.len() {
+            let facts = statements.facts(i);
+            if facts.effects == Effects::Possible {
+                *effects = Effects::Possible;
+            }
+            let id = StatementId { session: self.session, ordinal: self.next_ordinal };
+            if let Decision::Deny(denial) = self.authority.decide(id, facts, now()) {
+                return Err(denial.refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// A text that we cannot read could be anything, so it needs every permission there is; where something is
+    /// protected it cannot be masked, and is refused.
+    fn unreadable(&mut self, op: Op, refusal: Refusal) -> (Vec<Statement>, Judged) {
+        let ordinal = self.ordinal();
+        let mut line = Statement { id: ordinal, op, ..Statement::default() };
+        if self.is_shielded() {
+            line.decision = Ruling::refused(&refusal);
+            return (vec![line], Judged::Refused(Box::new(refusal)));
+        }
+        let facts = anything();
+        let judged = match self.authority.decide(StatementId { session: self.session, ordinal }, &facts, now()) {
+            Decision::Allow(permit) => {
+                line.decision = Ruling::allowed(permit.policies());
+                let (text, permitted) = rewrite::as_sent(permit);
+                Judged::Run(Cleared { text, permitted, effects: Effects::Possible, facts: Some(Arc::new(facts.clone())) })
+            }
+            Decision::Deny(_) => {
+                line.decision = Ruling::refused(&refusal);
+                Judged::Unreadable(Box::new(refusal))
+            }
+        };
+        line.facts = Some(facts);
+        (vec![line], judged)
     }
 
     /// Judges a run of a statement whose text was judged when it was prepared. `None` facts: it was prepared by SQL.
@@ -216,15 +267,22 @@ pub(crate) fn function_call() -> Facts {
     }
 }
 
-fn line(ordinal: u64, op: Op, statements: &Statements, i: usize, facts: Option<&Facts>, decision: Ruling) -> Statement {
-    Statement {
-        id: ordinal,
-        op,
-        facts: facts.cloned(),
-        normalized: Some(statements.normalized(i).to_owned()),
-        fingerprint: Some(statements.fingerprint(i)),
-        decision,
-        ..Statement::default()
+/// What a text needs that could be anything.
+fn anything() -> Facts {
+    let all = [
+        Action::Select,
+        Action::Insert,
+        Action::Update,
+        Action::Delete,
+        Action::Call,
+        Action::Ddl,
+        Action::Copy,
+    ];
+    Facts {
+        kind: "UNREADABLE".to_owned(),
+        needs: all.into_iter().map(|action| Need { action, table: None }).collect(),
+        has_where: false,
+        effects: Effects::Possible,
     }
 }
 

@@ -1,6 +1,6 @@
 //! open: may this principal be here, the way to the database, the masks, the record of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +80,12 @@ impl Engine {
     /// Whether there is a connection of this name.
     pub fn has_connection(&self, name: &str) -> bool {
         self.connections.contains_key(name)
+    }
+
+    /// Names of the connections that declare no protected data.
+    pub fn unclassified(&self) -> BTreeSet<&str> {
+        let unclassified = self.connections.values().filter(|connection| connection.tables().is_none());
+        unclassified.map(|connection| connection.name.as_str()).collect()
     }
 
     /// The evidence log.

@@ -105,6 +105,8 @@ impl Replies {
     /// message for a violation of the protocol. `false` when the agent sent such a message.
     #[must_use]
     pub(crate) fn copy_in_started(&mut self) -> bool {
+        // marks of earlier copies go first
+        self.front();
         let after = |owed: &Owed| !matches!(owed, Owed::Sync);
         let end = self.queue.iter().skip(1).position(after).map_or(self.queue.len(), |ignored| ignored + 1);
         self.queue.drain(1.min(end)..end);
@@ -194,6 +196,17 @@ mod tests {
         assert!(matches!(replies.pop(), Some(Owed::Execute { .. })));
         assert!(matches!(replies.pop(), Some(Owed::Sync)));
         assert!(replies.pop().is_none());
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_copy_does_not_count() {
+        let mut replies = Replies::default();
+        for owed in [Owed::CopyEnd, execute(1)] {
+            replies.push(owed);
+        }
+        assert!(replies.copy_in_started());
+        replies.push(execute(2));
+        assert!(!replies.copy_in_started());
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub(crate) fn text(
     Ok((Text { run: Some(run), outputs }, permitted))
 }
 
+/// A text that runs as it was sent, whatever it is: where nothing is protected.
+pub(crate) fn as_sent(_: Permit) -> (Text, Permitted) {
+    (Text { run: None, outputs: Vec::new() }, Permitted(()))
+}
+
 /// Shows that [`text`] took the permits.
 #[derive(Debug)]
 pub(crate) struct Permitted(());

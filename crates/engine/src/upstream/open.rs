@@ -71,6 +71,13 @@ pub struct Upstream {
     pub server: ServerAddress,
 }
 
+impl Upstream {
+    /// A setting that the server reported at log-in.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// Opens a connection. `parameters` are those of the agent's startup message that the database shall see; `user`,
 /// `database` and `_pq_.` options among them are passed over, since they are ours to say.
 ///

@@ -1,1 +1,6 @@
+//! Against real servers, and against servers that mean harm.
 
+mod hostile;
+mod reach;
+mod real;
+mod references;
