@@ -299,8 +299,9 @@ async fn channel_binding_is_taken_whenever_it_is_offered() {
         Ok(heard.await.unwrap())
     }
     let tls = || Binding::Tls(Some(vec![1; 32]));
-    for mechanisms in [&[&b"SCRAM-SHA-256-PLUS"[..], b"SCRAM-SHA-256"], &[&b"SCRAM-SHA-256"[..], b"SCRAM-SHA-256-PLUS"]]
-    {
+    const ORDERS: [&[&[u8]]; 2] =
+        [&[b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"], &[b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"]];
+    for mechanisms in ORDERS {
         let initial = chosen(mechanisms, tls()).await.unwrap();
         assert!(initial[5..].starts_with(b"SCRAM-SHA-256-PLUS\0"), "{}", initial.escape_ascii());
         assert!(initial.windows(26).any(|part| part == b"p=tls-server-end-point,,n="));

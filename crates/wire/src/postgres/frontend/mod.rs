@@ -4,11 +4,12 @@
 //! few. Encoders are in [`encode`].
 
 pub mod encode;
+mod fuzz;
 mod parse;
 mod tag;
 
 #[doc(hidden)]
-pub use parse::fuzz_frontend;
+pub use fuzz::fuzz_frontend;
 pub use parse::{Bind, Close, Describe, Execute, FunctionCall, Message, Object, Parse, Query, SaslInitial};
 pub use parse::{bind_names, copy_fail, password};
 pub use tag::Tag;
