@@ -39,8 +39,8 @@ pub struct Authority {
     pub(crate) vector: Arc<Masks>,
     session: SessionId,
     version: Arc<str>,
-    agent: EntityUid,
-    groups: Vec<EntityUid>,
+    pub(crate) agent: EntityUid,
+    pub(crate) groups: Vec<EntityUid>,
     slices: [OnceLock<Slice>; Ask::ALL.len()],
     remembered: Remembered,
 }

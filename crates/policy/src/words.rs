@@ -8,7 +8,7 @@ use crate::authority::{Authority, Verdict};
 use crate::decision::Denial;
 use crate::schema::rule;
 
-/// How many needs one refusal spells out.
+/// How many needs, and how many groups, one refusal spells out.
 const SPELLED_OUT: usize = 4;
 
 /// What might help, found by asking the policies again.
@@ -55,11 +55,22 @@ fn detail(need: &Need, verdict: &Verdict, authority: &Authority) -> String {
         Verdict::Failed(ids) if ids.is_empty() => format!("{asked} could not be decided, and so is denied"),
         Verdict::Failed(_) => format!("{asked} is denied because policy {policies} failed"),
         Verdict::Permitted(_) | Verdict::Unmentioned => {
-            format!(
-                "{asked} is permitted by no policy for this agent and its groups, and what is not permitted is denied"
-            )
+            format!("{asked} is permitted by no policy for {}, and what is not permitted is denied", who(authority))
         }
     }
+}
+
+/// agent `corp/agent-1` in groups `care-agents`, `night`
+fn who(authority: &Authority) -> String {
+    let mut who = format!("agent `{}`", authority.agent.id().unescaped());
+    for (i, group) in authority.groups.iter().take(SPELLED_OUT).enumerate() {
+        let separator = if i == 0 { " in groups " } else { ", " };
+        let _ = write!(who, "{separator}`{}`", group.id().unescaped());
+    }
+    if authority.groups.len() > SPELLED_OUT {
+        let _ = write!(who, " and {} more", authority.groups.len() - SPELLED_OUT);
+    }
+    who
 }
 
 fn hint(need: &Need, verdict: &Verdict, authority: &Authority, advice: &Advice) -> String {

@@ -25,6 +25,7 @@
 mod claims;
 mod config;
 mod fetch;
+mod fuzz;
 mod issuer;
 mod keys;
 mod refused;
@@ -39,6 +40,7 @@ use std::collections::HashMap;
 use chaperone_model::Principal;
 
 pub use config::{Algorithm, Delegation, IdentityError, IssuerConfig};
+pub use fuzz::fuzz_token;
 pub use refused::LoginRefused;
 
 use issuer::Issuer;

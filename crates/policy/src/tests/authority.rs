@@ -72,6 +72,11 @@ fn every_need_must_be_met() {
     let denial = care.denied(&facts("UPDATE", vec![need(Action::Select, "patient"), need(Action::Update, "visit")]));
     assert_eq!(denial.refusal.rule, "policy.update");
     assert_eq!(denial.refusal.message, "policy does not permit `update` on table `clinic.visit`");
+    assert_eq!(
+        denial.refusal.detail,
+        "`update` on table `clinic.visit` is permitted by no policy for agent `corp/agent-1` in groups `care`, and what \
+         is not permitted is denied"
+    );
 }
 
 #[test]

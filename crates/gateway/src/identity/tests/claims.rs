@@ -3,7 +3,7 @@
 use chaperone_model::Principal;
 
 use super::*;
-use crate::identity::Delegation;
+use crate::identity::{Delegation, fuzz_token};
 
 async fn principal(setting: &Setting, changes: Value) -> Principal {
     setting.identity.verify(&setting.token(changes)).await.unwrap()
@@ -103,4 +103,27 @@ async fn workloads() {
     assert_eq!(setting.rule(json!({ "sub": "other", "kubernetes.io": bare })).await, "token.claims");
     assert_eq!(setting.rule(json!({ "sub": subject, "kubernetes.io": "care" })).await, "token.claims");
     assert_eq!(setting.rule(json!({ "sub": subject, "kubernetes.io": { "namespace": "care" } })).await, "token.claims");
+}
+
+/// The seeds of the fuzz target, whole, cut anywhere, and with every byte replaced.
+#[test]
+fn the_corpus() {
+    let up = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let corpus = up.map(|dir| dir.join("fuzz/corpus/token")).find(|dir| dir.exists()).expect("fuzz/corpus/token");
+    let mut seeds = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let seed = std::fs::read(entry.unwrap().path()).unwrap();
+        seeds += 1;
+        for end in 0..=seed.len() {
+            fuzz_token(&seed[..end]);
+        }
+        for at in 0..seed.len() {
+            for byte in [0, b'"', b'}', b'.', 0xff] {
+                let mut changed = seed.clone();
+                changed[at] = byte;
+                fuzz_token(&changed);
+            }
+        }
+    }
+    assert!(seeds >= 10);
 }

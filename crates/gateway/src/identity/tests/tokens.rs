@@ -228,7 +228,7 @@ fn configurations_that_cannot_be() {
     assert!(refused(|c| c.audience.clear()).contains("audience"));
     assert!(refused(|c| c.algorithms.clear()).contains("algorithm"));
     assert!(refused(|c| c.leeway = Duration::from_secs(121)).contains("120"));
-    assert!(refused(|c| c.ca_file = Some("/nonexistent/ca.pem".into())).contains("cannot be read"));
+    assert!(refused(|c| c.ca_file = Some("/nonexistent/ca.pem".into())).contains("cannot be used"));
     let config = || IssuerConfig::new("corp", "https://login.example", AUDIENCE);
     assert!(matches!(Identity::new(vec![config(), config()]), Err(IdentityError::Twice { what: "name", .. })));
     let other = IssuerConfig { name: "lab".into(), ..config() };
