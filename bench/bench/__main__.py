@@ -62,19 +62,21 @@ class Bench:
 
     def measure(self):
         """Round by round, cell by cell, all ways in turn."""
-        only, bindir = self.options.only.split(","), self.setting.bindir
+        only, seconds = self.options.only.split(","), self.options.seconds
         for number in range(self.options.rounds):
             print(f"round {number + 1} of {self.options.rounds} …", flush=True)
             for mode in [mode for mode in MODES if mode in only]:
                 for clients in CLIENTS:
-                    for way in turns(self.ways, number):
-                        self.take(f"{mode} c{clients}", way,
-                                  lambda: cells.pgbench(bindir, way, self.options.seconds, mode, clients))
+                    self.pgbench(f"{mode} c{clients}", number, cells.Work(seconds, mode, clients))
             if "connect" in only:
-                for way in turns(self.ways, number):
-                    self.take("connect", way, lambda: cells.pgbench(bindir, way, self.options.seconds, "simple", 1, True))
+                self.pgbench("connect", number, cells.Work(seconds, "simple", 1, reconnect=True))
             if "bulk" in only:
                 self.bulk(number)
+
+    def pgbench(self, cell, number, work):
+        """The same work over all ways."""
+        for way in turns(self.ways, number):
+            self.take(cell, way, lambda: cells.pgbench(self.setting.bindir, self.setting.script, way, work))
 
     def bulk(self, number):
         """The large answer; and for masking its fair rival, the same masks written by hand and run direct."""

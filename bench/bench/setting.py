@@ -9,6 +9,8 @@ from transparency import machine, relay
 from transparency.cluster import Cluster, Template
 from transparency.through import Failed, Process
 
+from .cells import SELECT_ONLY
+
 SETTINGS = """
 shared_buffers = '512MB'
 autovacuum = off
@@ -80,6 +82,8 @@ class Setting:
         self._pgbench_init()
         self.cluster.psql(BULK.format(rows=rows), "bench")
         self.cluster.psql("grant select on all tables in schema public to bench", "bench")
+        self.script = home / "select-only.sql"
+        self.script.write_text(SELECT_ONLY)
         self.ways = [
             Way("direct", self.cluster.port, "bench", self.password),
             self._pgbouncer(),

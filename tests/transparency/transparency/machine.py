@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = os.geteuid() == 0
@@ -71,17 +72,23 @@ def is_free(port):
         return True
 
 
-def run(command, *, seconds, log, cwd=None, env=None, **identity):
-    """Runs a command with its output in a file; its exit status. It and its children are killed when time is up."""
+def run(command, *, seconds, log, cwd=None, env=None, alive=None, **identity):
+    """Runs a command with its output in a file; its exit status. It and its children are killed when time is up, or when
+    `alive`, asked each second, says that it does nothing any more.
+    """
     with open(log, "ab") as out:
         child = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             cwd=cwd, env=env, start_new_session=True, **identity,
         )
         try:
-            return child.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise Timeout(f"{Path(str(command[0])).name} did not end within {seconds} s") from None
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and (alive is None or alive()):
+                try:
+                    return child.wait(timeout=1)
+                except subprocess.TimeoutExpired:
+                    continue
+            raise Timeout(f"{Path(str(command[0])).name} did not end in time")
         finally:
             try:
                 os.killpg(child.pid, signal.SIGKILL)
