@@ -1,0 +1,71 @@
+//! What is put on record beside bytes.
+
+use chaperone_ledger_format::record::{Alert, Body, CancelRequested, LoginRefused, PolicyChanged, ServiceStarted};
+
+/// An event of the gateway's, outside any session. Heartbeats and the orderly stop are written by the ledger itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The gateway started.
+    ServiceStarted(ServiceStarted),
+    /// Somebody was not let in.
+    LoginRefused(LoginRefused),
+    /// The policies changed.
+    PolicyChanged(PolicyChanged),
+    /// Something that a person should look at.
+    Alert(Alert),
+}
+
+impl Entry {
+    /// The gateway started: its version, the digest of its configuration, the version of its policies.
+    pub fn service_started(
+        version: impl Into<String>,
+        configuration: impl Into<String>,
+        policy_version: impl Into<String>,
+    ) -> Self {
+        Entry::ServiceStarted(ServiceStarted {
+            configuration: configuration.into(),
+            policy_version: policy_version.into(),
+            version: version.into(),
+        })
+    }
+
+    /// The policies changed from `previous` to `version`.
+    pub fn policy_changed(version: impl Into<String>, previous: Option<String>) -> Self {
+        Entry::PolicyChanged(PolicyChanged { previous, version: version.into() })
+    }
+
+    /// This rule raised an alert.
+    pub fn alert(rule: impl Into<String>) -> Self {
+        Entry::Alert(Alert { rule: rule.into() })
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        match self {
+            Entry::ServiceStarted(body) => Body::ServiceStarted(body),
+            Entry::LoginRefused(body) => Body::LoginRefused(body),
+            Entry::PolicyChanged(body) => Body::PolicyChanged(body),
+            Entry::Alert(body) => Body::Alert(body),
+        }
+    }
+}
+
+/// An event of a session that is no part of its byte streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// A cancel request with the session's secret came.
+    CancelRequested,
+    /// This rule raised an alert.
+    Alert {
+        /// The rule.
+        rule: String,
+    },
+}
+
+impl SessionEvent {
+    pub(crate) fn into_body(self) -> Body {
+        match self {
+            SessionEvent::CancelRequested => Body::CancelRequested(CancelRequested {}),
+            SessionEvent::Alert { rule } => Body::Alert(Alert { rule }),
+        }
+    }
+}

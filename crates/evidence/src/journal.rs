@@ -1,0 +1,129 @@
+//! The journal: segments that are written in order, never changed.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use chaperone_ledger_format::layout;
+use chaperone_ledger_format::segment::{HEADER, Header};
+use rustix::fs::{FallocateFlags, fallocate};
+
+use crate::LedgerError;
+use crate::folder::sync_folder;
+use crate::queue::Item;
+
+/// The segment that is written, and where.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    number: u64,
+    /// The segment's size, and that of the next.
+    capacity: u64,
+    segment_size: u64,
+    /// Where the next frame goes.
+    offset: u64,
+    /// The index of the next record.
+    next_record: u64,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// The first segment of a new journal.
+    pub(crate) fn create(folder: PathBuf, segment_size: u64) -> Result<Self, LedgerError> {
+        let header = Header { number: 0, first_record: 0 };
+        let (path, file) = create_segment(&folder, header, segment_size)?;
+        let offset = HEADER as u64;
+        Ok(Journal {
+            folder,
+            path,
+            file,
+            number: 0,
+            capacity: segment_size,
+            segment_size,
+            offset,
+            next_record: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Goes on in an existing segment, which holds whole frames up to `offset` and zeros after that.
+    pub(crate) fn resume(
+        folder: PathBuf,
+        number: u64,
+        offset: u64,
+        next_record: u64,
+        segment_size: u64,
+    ) -> Result<Self, LedgerError> {
+        let path = folder.join(layout::segment(number));
+        let file = OpenOptions::new().write(true).open(&path).map_err(LedgerError::io("open", &path))?;
+        let capacity = file.metadata().map_err(LedgerError::io("read", &path))?.len();
+        Ok(Journal { folder, path, file, number, capacity, segment_size, offset, next_record, buffer: Vec::new() })
+    }
+
+    /// Writes items in order and makes them durable: one `fdatasync`, one more for each segment that they fill.
+    pub(crate) fn append<'a>(&mut self, items: impl IntoIterator<Item = &'a Item>) -> Result<(), LedgerError> {
+        for item in items {
+            let size = item.frames.len() as u64;
+            if self.offset + self.buffer.len() as u64 + size > self.capacity {
+                // a segment is durable before there is a next one: only the last can have a torn end
+                self.flush()?;
+                self.roll(size)?;
+            }
+            self.buffer.extend_from_slice(&item.frames);
+            self.next_record += 1;
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), LedgerError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all_at(&self.buffer, self.offset).map_err(LedgerError::io("write", &self.path))?;
+        // stopped here: whole frames and perhaps a torn one, of which nobody was told; `recover` keeps the whole ones
+        self.file.sync_data().map_err(LedgerError::io("sync", &self.path))?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffer.shrink_to(4 << 20);
+        Ok(())
+    }
+
+    fn roll(&mut self, at_least: u64) -> Result<(), LedgerError> {
+        let header = Header { number: self.number + 1, first_record: self.next_record };
+        let capacity = self.segment_size.max(at_least + HEADER as u64);
+        (self.path, self.file) = create_segment(&self.folder, header, capacity)?;
+        self.number = header.number;
+        self.capacity = capacity;
+        self.offset = HEADER as u64;
+        Ok(())
+    }
+}
+
+/// Makes a segment full of zeros after its header. It gets its name when it is whole.
+fn create_segment(folder: &Path, header: Header, capacity: u64) -> Result<(PathBuf, File), LedgerError> {
+    let path = folder.join(layout::segment(header.number));
+    let unfinished = folder.join(layout::segment(header.number) + layout::UNFINISHED);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(LedgerError::io("create", &unfinished))?;
+    match fallocate(&file, FallocateFlags::empty(), 0, capacity) {
+        Ok(()) => {}
+        // a filesystem that cannot reserve space: a full disk is found when it is written then
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            file.set_len(capacity).map_err(LedgerError::io("extend", &unfinished))?;
+        }
+        Err(errno) => return Err(LedgerError::io("reserve space for", &unfinished)(errno.into())),
+    }
+    file.write_all_at(&header.to_bytes(), 0).map_err(LedgerError::io("write", &unfinished))?;
+    file.sync_all().map_err(LedgerError::io("sync", &unfinished))?;
+    // stopped here: a file that is no segment yet, which `recover` removes
+    fs::rename(&unfinished, &path).map_err(LedgerError::io("rename", &unfinished))?;
+    sync_folder(folder)?;
+    Ok((path, file))
+}

@@ -1,0 +1,162 @@
+//! The log as the gateway sees it.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+
+use chaperone_ledger_format::payload::PayloadKey;
+use chaperone_ledger_format::record::{Body, CloseReason, ServiceStopped, SessionClosed, SessionOpened};
+use chaperone_model::SessionId;
+
+use crate::folder::{Folder, Keys};
+use crate::publish::Publisher;
+use crate::queue::Queue;
+use crate::recover::{OpenSession, Recovered, recover};
+use crate::{Entry, LedgerError, Pending, SessionLog, flush, publish};
+
+/// How a log is opened.
+#[derive(Debug, Clone)]
+pub struct LedgerOptions {
+    /// The log's name, unique among logs: it is in every checkpoint and in the name of the key. No space, no plus.
+    /// Counts when the keys are made; later the key's name does.
+    pub origin: String,
+    /// Bytes of a journal segment, reserved when it is begun.
+    pub segment_size: u64,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        LedgerOptions { origin: "chaperone.local".to_owned(), segment_size: 64 << 20 }
+    }
+}
+
+/// The evidence log. Clones are the same log.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Arc<Queue>,
+    origin: String,
+    payload_key: PayloadKey,
+    running: Mutex<Option<Running>>,
+}
+
+/// The threads, and what they work in.
+#[derive(Debug)]
+struct Running {
+    flusher: JoinHandle<()>,
+    publisher: JoinHandle<()>,
+    _folder: Arc<Folder>,
+}
+
+impl Ledger {
+    /// Opens the log in a folder, which is made where it is missing. Reads the whole journal, repairs what a crash
+    /// left, and closes sessions that it finds open. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: the folder is in use, cannot be written, or is not what was signed.
+    pub fn open(dir: &Path, options: LedgerOptions) -> Result<Ledger, LedgerError> {
+        let folder = Arc::new(Folder::open(dir)?);
+        let Keys { signer, verifier, payload } = folder.keys(&options.origin)?;
+        let origin = signer.origin().to_owned();
+        let mut publisher = Publisher::new(Arc::clone(&folder), signer);
+        let Recovered { journal, open, checkpoints } =
+            recover(&folder, &mut publisher, &verifier, options.segment_size)?;
+        let queue = Arc::new(Queue::default());
+        queue.checkpoints.store(checkpoints, Ordering::Release);
+        let (durable, derived) = mpsc::channel();
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(work).map_err(LedgerError::io("start a thread for", dir))
+        };
+        let flusher = {
+            let queue = Arc::clone(&queue);
+            spawn("ledger-flush", Box::new(move || flush::run(&queue, journal, &durable)))?
+        };
+        let publisher = {
+            let queue = Arc::clone(&queue);
+            spawn("ledger-publish", Box::new(move || publish::run(&queue, publisher, &derived)))?
+        };
+        let running = Mutex::new(Some(Running { flusher, publisher, _folder: folder }));
+        let ledger = Ledger { inner: Arc::new(Inner { queue, origin, payload_key: payload, running }) };
+        ledger.close_left_open(open)?;
+        Ok(ledger)
+    }
+
+    fn close_left_open(&self, open: std::collections::BTreeMap<String, OpenSession>) -> Result<(), LedgerError> {
+        let mut last = None;
+        for (id, session) in open {
+            let closed = SessionClosed {
+                input: session.input,
+                output: session.output,
+                reason: CloseReason::GatewayStopped,
+                records: session.records + 1,
+            };
+            last = Some(self.inner.queue.push_record(Some(session.place(&id)), Body::SessionClosed(closed)));
+        }
+        last.map_or(Ok(()), Pending::wait)
+    }
+
+    /// Records an event outside any session.
+    pub fn note(&self, entry: Entry) -> Pending {
+        self.inner.queue.push_record(None, entry.into_body())
+    }
+
+    /// Begins a session's records.
+    pub fn open_session(&self, id: SessionId, opened: SessionOpened) -> (SessionLog, Pending) {
+        let Inner { queue, payload_key, origin, .. } = &*self.inner;
+        SessionLog::open(Arc::clone(queue), |session| payload_key.session(origin, session), id, opened)
+    }
+
+    /// Whether records can be appended.
+    pub fn is_healthy(&self) -> bool {
+        self.inner.queue.failure().is_none()
+    }
+
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.inner.origin
+    }
+
+    /// Records the orderly stop, makes everything durable, signs a last checkpoint and lets the folder go. Appends
+    /// fail from then on. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: something of it failed, now or before.
+    pub fn shutdown(&self) -> Result<(), LedgerError> {
+        let queue = &self.inner.queue;
+        let stopped = Body::ServiceStopped(ServiceStopped { checkpoints: queue.checkpoints() });
+        let written = queue.push_record(None, stopped).wait();
+        self.inner.stop();
+        written?;
+        match queue.failure() {
+            None | Some(LedgerError::Closed) => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        self.queue.close();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { flusher, publisher, _folder }) = running {
+            // a thread that panicked has failed; nothing more can be done about it here
+            let failed = flusher.join().is_err() | publisher.join().is_err();
+            if failed {
+                self.queue.fail(LedgerError::Damaged("a thread of the log panicked".to_owned()));
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
