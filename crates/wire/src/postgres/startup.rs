@@ -10,8 +10,8 @@ use super::reader::Reader;
 pub(super) const SSL_REQUEST: u32 = 80_877_103;
 pub(super) const CANCEL_REQUEST: u32 = 80_877_102;
 const GSSENC_REQUEST: u32 = 80_877_104;
-/// `MAX_STARTUP_PACKET_LENGTH` of the server.
-const MAX_LENGTH: u32 = 10_000;
+/// `MAX_STARTUP_PACKET_LENGTH` of the server, which does not count the length itself.
+const MAX_LENGTH: u32 = 10_000 + 4;
 /// The first byte of a TLS record of the handshake, which no length that we accept starts with.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -139,7 +139,7 @@ impl fmt::Debug for CancelRequest {
 /// answer to `SslRequest` or `GssEncRequest`; that `DirectTls` inside TLS is nonsense is the caller's to know.
 ///
 /// # Errors
-/// A length under 8 or over 10,000 (as the server has it), a version before 3.0 or after 3.x, a malformed list of
+/// A length under 8 or over 10,004 (10,000 after the length, as the server has it), a version before 3.0 or after 3.x, a malformed list of
 /// parameters, no user.
 pub fn next(buffer: &mut BytesMut) -> Result<Option<Opening>, WireError> {
     let Some(first) = buffer.first() else { return Ok(None) };
