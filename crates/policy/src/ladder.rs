@@ -24,21 +24,21 @@ enum Outcome {
 }
 
 impl Authority {
-    /// The rung of each of `columns` (a live table and all its columns) at `now` (seconds since the Unix epoch): `raw`
-    /// if permitted, else `partial` if permitted, else `redacted`. A column that holds no protected data is raw unless
+    /// The rung of each of `columns` (a live table and all its columns): `raw` if permitted, else `partial` if permitted, else `redacted`. A column that holds no protected data is raw unless
     /// a policy forbids it. Empty on a connection that declares no PHI.
     ///
     /// `read_redacted` is implied by `select` and needs no policy; where one *forbids* it for a column, the table is
     /// withheld: [`decide`](Authority::decide) then denies every `select` on it, naming that policy. So call this
     /// first; until then such a table is denied as well.
     ///
-    /// Every [`Permit`](crate::Permit) given out from now on carries this vector.
-    pub fn masks(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Arc<Masks> {
-        self.vector = Arc::new(self.climb_all(columns, now));
+    /// Every [`Permit`](crate::Permit) given out from now on carries this vector. Policies cannot make it depend on the
+    /// time (seconds since the Unix epoch), which is asked for grants, that end.
+    pub fn masks(&mut self, columns: &[(TableName, Vec<String>)], _now: i64) -> Arc<Masks> {
+        self.vector = Arc::new(self.climb_all(columns));
         self.vector.clone()
     }
 
-    fn climb_all(&mut self, columns: &[(TableName, Vec<String>)], now: i64) -> Masks {
+    fn climb_all(&mut self, columns: &[(TableName, Vec<String>)]) -> Masks {
         let mut masks = Masks::default();
         let Classification::Tables(tables) = &*self.classification.clone() else { return masks };
         self.forget();
@@ -60,7 +60,7 @@ impl Authority {
         for (table, column, class) in every.clone() {
             first.entry(kind(table, column, class)).or_insert((table, column, class));
         }
-        let outcomes = self.outcomes(&first, now);
+        let outcomes = self.outcomes(&first);
 
         for (table, column, class) in every {
             match outcomes.get(&kind(table, column, class)) {
@@ -80,14 +80,9 @@ impl Authority {
     }
 
     /// Empty if the question cannot even be asked.
-    fn outcomes<'a>(
-        &self,
-        first: &HashMap<Kind<'a>, (&'a TableName, &'a str, Class)>,
-        now: i64,
-    ) -> HashMap<Kind<'a>, Outcome> {
+    fn outcomes<'a>(&self, first: &HashMap<Kind<'a>, (&'a TableName, &'a str, Class)>) -> HashMap<Kind<'a>, Outcome> {
         let Ok(asker) = &self.asker else { return HashMap::new() };
-        let (Ok(entities), Ok(context)) =
-            (asker.entities_with_columns(first.values().copied()), asker.context(now, None))
+        let (Ok(entities), Ok(context)) = (asker.entities_with_columns(first.values().copied()), asker.lasting())
         else {
             return HashMap::new();
         };

@@ -75,6 +75,11 @@ impl Asker {
         self.entities.clone().add_entities(added.into_values(), None).map_err(broken)
     }
 
+    /// The context of a question about a rung: what holds for the whole session.
+    pub(crate) fn lasting(&self) -> Result<Context, Broken> {
+        Context::from_pairs(self.context.clone()).map_err(broken)
+    }
+
     /// The context at `now` (seconds since the Unix epoch), with a statement's facts where the action is one.
     pub(crate) fn context(&self, now: i64, facts: Option<&Shape<'_>>) -> Result<Context, Broken> {
         let mut context = self.context.clone();

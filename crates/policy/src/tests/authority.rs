@@ -194,7 +194,7 @@ permit (principal, action, resource) when { context has kind && context.kind == 
 #[test]
 fn time_is_asked_anew() {
     let text = r#"
-permit (principal, action, resource) when {
+permit (principal, action in [Action::"connect", Action::"select"], resource) when {
   context.now < datetime("2026-03-02T09:30:01Z") && context.now.toTime() >= duration("9h")
 };"#;
     let mut session = Session::new(text, &principal(&[]));
@@ -233,6 +233,14 @@ fn memory_is_bounded() {
         let _ = session.allowed(&facts("SELECT", vec![need(Action::Select, &format!("t{n}"))]));
     }
     assert!(session.authority.remembered() < 5000);
+}
+
+#[test]
+fn it_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Authority>();
+    shared::<PolicySet>();
+    shared::<Permit>();
 }
 
 /// Not a benchmark: only that Cedar is not asked again.
