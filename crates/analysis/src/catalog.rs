@@ -4,7 +4,7 @@ mod load;
 
 pub use load::{CatalogError, QUERIES, Rows};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chaperone_model::TableName;
 
@@ -108,11 +108,6 @@ impl Catalog {
     /// Whether something outside `pg_catalog` that has this name can be reached by it without a schema.
     pub(crate) fn visible(&self, schemas: Option<&BTreeSet<String>>) -> bool {
         schemas.is_some_and(|schemas| schemas.iter().any(|schema| self.search_path.contains(schema)))
-    }
-
-    /// Every classified or listed relation, by OID.
-    pub(crate) fn by_oid(&self) -> BTreeMap<u32, (&TableName, &Relation)> {
-        self.relations.iter().map(|(name, relation)| (relation.oid, (name, relation))).collect()
     }
 }
 

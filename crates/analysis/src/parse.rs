@@ -11,7 +11,6 @@ use pg_query::{Node, NodeEnum};
 
 use crate::depth::Depth;
 use crate::facts::{self, Names};
-use crate::kind::Kind;
 use crate::normal;
 
 /// Longest text that is parsed, in bytes. The protocol allows 1 GiB; parsing costs about 200 ns a byte.
@@ -291,11 +290,6 @@ impl Statements {
 
     pub(crate) fn depth(&self) -> Depth {
         self.depth
-    }
-
-    /// The command tag of statement `i`.
-    pub(crate) fn tag(&self, i: usize) -> &'static str {
-        Kind::of(self.node(i)).tag
     }
 }
 

@@ -137,6 +137,10 @@ impl<'a> Masker<'a> {
                 "ask the connection's owner to drop it",
             ));
         }
+        // the one type that is written without its schema
+        if catalog.types.keys().any(|name| name.name == "bpchar") {
+            return Err(refuse::internal("there is a type named bpchar outside pg_catalog"));
+        }
         let mut ctes = CteNames::default();
         visit(statement, &mut ctes);
         let ctes = ctes.names;

@@ -24,7 +24,7 @@ pub(crate) trait Visit {
 }
 
 /// Walks `tree`. The wrappers `Node` (a struct with one field) are not reported.
-pub(crate) fn visit<T: Serialize + ?Sized>(tree: &T, visitor: &mut impl Visit) {
+pub(crate) fn visit<T: Serialize + ?Sized>(tree: &T, visitor: &mut dyn Visit) {
     // Walk never fails: its error type has no values
     let _: Result<(), Never> = tree.serialize(Walk(visitor));
 }
@@ -47,7 +47,8 @@ pub(crate) fn kind_of(node: &pg_query::NodeEnum) -> &'static str {
     first.0
 }
 
-struct Walk<'v, V>(&'v mut V);
+/// Not generic: the tree's types are many, and each visitor would have its own copy of the walk over all of them.
+struct Walk<'v>(&'v mut dyn Visit);
 
 /// The error of a walk, which has none.
 #[derive(Debug)]
@@ -68,21 +69,21 @@ impl ser::Error for Never {
 }
 
 /// Inside a struct, a list or a wrapper.
-struct Inside<'v, V> {
-    visitor: &'v mut V,
+struct Inside<'v> {
+    visitor: &'v mut dyn Visit,
     /// `None` for a skipped struct, `Some("")` for what is not reported itself.
     kind: Option<&'static str>,
 }
 
-impl<'v, V: Visit> Serializer for Walk<'v, V> {
+impl<'v> Serializer for Walk<'v> {
     type Ok = ();
     type Error = Never;
-    type SerializeSeq = Inside<'v, V>;
-    type SerializeTuple = Inside<'v, V>;
-    type SerializeTupleStruct = Inside<'v, V>;
+    type SerializeSeq = Inside<'v>;
+    type SerializeTuple = Inside<'v>;
+    type SerializeTupleStruct = Inside<'v>;
     type SerializeTupleVariant = Impossible<(), Never>;
     type SerializeMap = Impossible<(), Never>;
-    type SerializeStruct = Inside<'v, V>;
+    type SerializeStruct = Inside<'v>;
     type SerializeStructVariant = Impossible<(), Never>;
 
     fn serialize_bool(self, v: bool) -> Result<(), Never> {
@@ -214,7 +215,7 @@ impl<'v, V: Visit> Serializer for Walk<'v, V> {
     }
 }
 
-impl<V: Visit> SerializeStruct for Inside<'_, V> {
+impl SerializeStruct for Inside<'_> {
     type Ok = ();
     type Error = Never;
 
@@ -239,7 +240,7 @@ impl<V: Visit> SerializeStruct for Inside<'_, V> {
     }
 }
 
-impl<V: Visit> SerializeSeq for Inside<'_, V> {
+impl SerializeSeq for Inside<'_> {
     type Ok = ();
     type Error = Never;
 
@@ -252,7 +253,7 @@ impl<V: Visit> SerializeSeq for Inside<'_, V> {
     }
 }
 
-impl<V: Visit> SerializeTuple for Inside<'_, V> {
+impl SerializeTuple for Inside<'_> {
     type Ok = ();
     type Error = Never;
 
@@ -265,7 +266,7 @@ impl<V: Visit> SerializeTuple for Inside<'_, V> {
     }
 }
 
-impl<V: Visit> SerializeTupleStruct for Inside<'_, V> {
+impl SerializeTupleStruct for Inside<'_> {
     type Ok = ();
     type Error = Never;
 

@@ -44,7 +44,12 @@ impl Type {
         (self.schema == "pg_catalog" && !self.array).then_some(&*self.name)
     }
 
+    /// The type without a length. `bpchar` stands without its schema: with it, writers of SQL spell it `char`, which
+    /// is `char(1)`.
     fn sql(&self) -> String {
+        if self.schema == "pg_catalog" && self.name == "bpchar" {
+            return format!("bpchar{}", if self.array { "[]" } else { "" });
+        }
         format!("{}.{}{}", quoted(&self.schema), quoted(&self.name), if self.array { "[]" } else { "" })
     }
 }

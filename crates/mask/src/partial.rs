@@ -35,7 +35,7 @@ pub(crate) fn birth(column: &str, ty: &Type, birth: Birth) -> Option<String> {
 
 /// The first three digits, or `000` where too few people live there or the value is no ZIP code.
 pub(crate) fn zip(column: &str, ty: &Type) -> Option<String> {
-    let name = ty.scalar().filter(|name| matches!(*name, "text" | "varchar" | "bpchar"))?;
+    ty.scalar().filter(|name| matches!(*name, "text" | "varchar" | "bpchar"))?;
     let sparse: Vec<String> = SPARSE_ZIP3.iter().map(|zip3| format!("'{zip3}'")).collect();
     let text = format!("{column}::pg_catalog.text");
     let prefix = format!("pg_catalog.\"substring\"({text}, 1, 3)");
@@ -44,7 +44,8 @@ pub(crate) fn zip(column: &str, ty: &Type) -> Option<String> {
         "CASE WHEN {column} IS NULL THEN NULL \
          WHEN {text} OPERATOR(pg_catalog.~) '^[0-9]{{5}}(-?[0-9]{{4}})?$' \
          AND {prefix} OPERATOR(pg_catalog.<>) ALL (ARRAY[{}]::pg_catalog.text[]) \
-         THEN {prefix} ELSE '000' END::pg_catalog.{name}",
-        sparse.join(", ")
+         THEN {prefix} ELSE '000' END::{}",
+        sparse.join(", "),
+        ty.sql()
     ))
 }

@@ -119,6 +119,9 @@ impl Masker<'_> {
             NodeEnum::TypeCast(cast) => {
                 let pg::TypeCast { arg, type_name, location: _ } = &mut **cast;
                 self.optional(arg)?;
+                if let (Some(arg), Some(ty)) = (arg, &*type_name) {
+                    boolean(arg, ty);
+                }
                 type_name.as_mut().map_or(Ok(()), |ty| self.type_name(ty))
             }
             NodeEnum::CollateClause(collate) => {
@@ -281,4 +284,18 @@ impl Masker<'_> {
 /// A field that only the server's own analysis fills in.
 fn analysed() -> Refusal {
     refuse::internal("the parser returned a node as analysis makes it")
+}
+
+/// `'t'::boolean` is written out as `true`, which reads as another tree: make it that tree.
+fn boolean(arg: &mut Node, ty: &pg::TypeName) {
+    if let Some(NodeEnum::AConst(constant)) = &mut arg.node
+        && let Some(Val::Sval(text)) = &constant.val
+        && let Ok(["pg_catalog", "bool"] | ["bool"]) = super::names::parts(&ty.names).as_deref()
+    {
+        match &*text.sval {
+            "t" => constant.val = Some(Val::Boolval(pg::Boolean { boolval: true })),
+            "f" => constant.val = Some(Val::Boolval(pg::Boolean { boolval: false })),
+            _ => {}
+        }
+    }
 }

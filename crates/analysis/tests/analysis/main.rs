@@ -1,0 +1,11 @@
+//! Statements of every kind against what is known of them: golden files, hostile texts, and two databases that differ
+//! in nothing but their protected data.
+
+mod clinic;
+mod facts;
+mod golden;
+mod hostile;
+mod masks;
+mod speed;
+mod statements;
+mod twins;
