@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -40,6 +41,9 @@ pub(super) fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, T
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // the log-in is bound to the certificate of *this* handshake, so each connection has a full one; PostgreSQL does
+    // not resume sessions anyway
+    config.resumption = Resumption::disabled();
     // PostgreSQL 17 and later want to see it; others ignore it
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(Arc::new(config))

@@ -1,11 +1,31 @@
-//! Hosts that are not there, or there and silent.
+//! Hosts that are not there, or there and silent; and that no byte is lost between log-in and session.
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::upstream::{Credential, OpenLimits, Target, UpstreamError, open};
+use crate::upstream::stream::Transport;
+use crate::upstream::{Credential, OpenLimits, Target, UpstreamError, UpstreamStream, open};
+
+#[tokio::test]
+async fn bytes_read_too_early_come_first_and_in_order() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    let mut stream = UpstreamStream::new(Transport::Plain(client), BytesMut::from(&b"cdef"[..]));
+    stream.unread(BytesMut::from(&b"ab"[..]));
+    stream.unread(BytesMut::new());
+    server.write_all(b"gh").await.unwrap();
+    drop(server);
+    let mut first = [0; 3];
+    stream.read_exact(&mut first).await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!((&first, &rest[..]), (b"abc", &b"defgh"[..]));
+    assert!(!stream.is_tls());
+}
 
 fn target(uri: &str, timeout: Duration) -> Target {
     Target { connect_timeout: timeout, ..Target::parse(&format!("{uri}?sslmode=disable")).unwrap() }

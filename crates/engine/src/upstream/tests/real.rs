@@ -171,6 +171,11 @@ async fn a_query_that_was_given_up_makes_the_client_unusable() {
     assert!(matches!(control.query("select pg_sleep(2)").await, Err(UpstreamError::TimedOut)));
     assert!(matches!(control.query("select 1").await, Err(UpstreamError::Unusable)));
     assert!(matches!(control.into_upstream(), Err(UpstreamError::Unusable)));
+    // given up by the caller, who just stops waiting
+    let mut control = self::control(&tls(), "by_scram").await;
+    let given_up = tokio::time::timeout(Duration::from_millis(100), control.query("select pg_sleep(2)")).await;
+    assert!(given_up.is_err());
+    assert!(matches!(control.query("select 1").await, Err(UpstreamError::Unusable)));
     let mut control = self::control(&tls(), "by_scram").await;
     assert!(control.query("copy (select 1) to stdout").await.is_err());
     assert!(matches!(control.query("select 1").await, Err(UpstreamError::Unusable)));
