@@ -32,8 +32,8 @@ pub(crate) struct Journal {
 impl Journal {
     /// The first segment of a new journal.
     pub(crate) fn create(folder: PathBuf, segment_size: u64) -> Result<Self, LedgerError> {
-        let header = Header { number: 0, first_record: 0 };
-        let (path, file) = create_segment(&folder, header, segment_size)?;
+        let header = Header { number: 0, first_record: 0, size: segment_size };
+        let (path, file) = create_segment(&folder, header)?;
         let offset = HEADER as u64;
         Ok(Journal {
             folder,
@@ -91,9 +91,9 @@ impl Journal {
     }
 
     fn roll(&mut self, at_least: u64) -> Result<(), LedgerError> {
-        let header = Header { number: self.number + 1, first_record: self.next_record };
         let capacity = self.segment_size.max(at_least + HEADER as u64);
-        (self.path, self.file) = create_segment(&self.folder, header, capacity)?;
+        let header = Header { number: self.number + 1, first_record: self.next_record, size: capacity };
+        (self.path, self.file) = create_segment(&self.folder, header)?;
         self.number = header.number;
         self.capacity = capacity;
         self.offset = HEADER as u64;
@@ -102,7 +102,7 @@ impl Journal {
 }
 
 /// Makes a segment full of zeros after its header. It gets its name when it is whole.
-fn create_segment(folder: &Path, header: Header, capacity: u64) -> Result<(PathBuf, File), LedgerError> {
+fn create_segment(folder: &Path, header: Header) -> Result<(PathBuf, File), LedgerError> {
     let path = folder.join(layout::segment(header.number));
     let unfinished = folder.join(layout::segment(header.number) + layout::UNFINISHED);
     let file = OpenOptions::new()
@@ -112,11 +112,11 @@ fn create_segment(folder: &Path, header: Header, capacity: u64) -> Result<(PathB
         .mode(0o600)
         .open(&unfinished)
         .map_err(LedgerError::io("create", &unfinished))?;
-    match fallocate(&file, FallocateFlags::empty(), 0, capacity) {
+    match fallocate(&file, FallocateFlags::empty(), 0, header.size) {
         Ok(()) => {}
         // a filesystem that cannot reserve space: a full disk is found when it is written then
         Err(rustix::io::Errno::OPNOTSUPP) => {
-            file.set_len(capacity).map_err(LedgerError::io("extend", &unfinished))?;
+            file.set_len(header.size).map_err(LedgerError::io("extend", &unfinished))?;
         }
         Err(errno) => return Err(LedgerError::io("reserve space for", &unfinished)(errno.into())),
     }

@@ -97,7 +97,7 @@ impl Scan<'_> {
     fn segment(&mut self, folder: &Folder, number: u64, last: bool) -> Result<u64, LedgerError> {
         let path = folder.at(layout::JOURNAL).join(layout::segment(number));
         let bytes = fs::read(&path).map_err(LedgerError::io("read", &path))?;
-        let header = Header { number, first_record: self.publisher.tree().size() };
+        let header = Header { number, first_record: self.publisher.tree().size(), size: bytes.len() as u64 };
         if Header::from_bytes(&bytes) != Some(header) {
             return Err(LedgerError::Damaged(format!("segment {number} has the wrong header")));
         }

@@ -1,13 +1,14 @@
 //! A journal segment: a header, frames back to back, then zeros to the end of the file.
 //!
 //! ```text
-//! header  "CHPJRNL1" · number u64 · index of its first record u64 · CRC-32C of those 24 bytes u32 · 0 u32
+//! header  "CHPJRNL1" · number u64 · index of its first record u64 · size of the file u64 · CRC-32C of those 32
+//!         bytes u32 · 0 u32
 //! frame   length of kind and body u32 · CRC-32C of length, kind and body u32 · kind u8 · body
 //! ```
 //! All integers are little-endian. A frame of length 0 is the end. Frames never span segments.
 
 /// Bytes of a segment's header.
-pub const HEADER: usize = 32;
+pub const HEADER: usize = 40;
 /// Bytes of a frame before its kind.
 pub const FRAME_HEAD: usize = 8;
 /// The longest kind and body of a frame: more than the longest sealed payload.
@@ -48,6 +49,8 @@ pub struct Header {
     pub number: u64,
     /// The index of the first record in it.
     pub first_record: u64,
+    /// Bytes of the file, from its beginning: so that no zero can be cut off its end unseen.
+    pub size: u64,
 }
 
 impl Header {
@@ -57,15 +60,16 @@ impl Header {
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first_record.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..24]);
-        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.size.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..32]);
+        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
 
     /// From the start of a segment; `None` when it is not a header as [`Header::to_bytes`] writes it.
     pub fn from_bytes(segment: &[u8]) -> Option<Self> {
         let bytes = segment.first_chunk::<HEADER>()?;
-        let header = Header { number: u64_at(bytes, 8)?, first_record: u64_at(bytes, 16)? };
+        let header = Header { number: u64_at(bytes, 8)?, first_record: u64_at(bytes, 16)?, size: u64_at(bytes, 24)? };
         (header.to_bytes() == *bytes).then_some(header)
     }
 }
@@ -179,7 +183,7 @@ mod tests {
     use super::*;
 
     fn segment() -> Vec<u8> {
-        let mut bytes = Header { number: 3, first_record: 77 }.to_bytes().to_vec();
+        let mut bytes = Header { number: 3, first_record: 77, size: 200 }.to_bytes().to_vec();
         push_frame(&mut bytes, Kind::Payload, b"sealed");
         push_frame(&mut bytes, Kind::Record, b"{}");
         bytes.resize(200, 0);
@@ -191,12 +195,12 @@ mod tests {
         let bytes = segment();
         assert_eq!(&bytes[..8], b"CHPJRNL1");
         assert_eq!(&bytes[8..24], [3, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(&bytes[32..36], [7, 0, 0, 0]);
-        assert_eq!(&bytes[40..47], b"\x02sealed");
-        assert_eq!(Header::from_bytes(&bytes), Some(Header { number: 3, first_record: 77 }));
+        assert_eq!(&bytes[40..44], [7, 0, 0, 0]);
+        assert_eq!(&bytes[48..55], b"\x02sealed");
+        assert_eq!(Header::from_bytes(&bytes), Some(Header { number: 3, first_record: 77, size: 200 }));
         let mut frames = Frames::new(&bytes);
-        assert_eq!(frames.next_frame(), Next::Frame(Frame { kind: Kind::Payload, body: b"sealed", at: 32 }));
-        assert_eq!(frames.next_frame(), Next::Frame(Frame { kind: Kind::Record, body: b"{}", at: 47 }));
+        assert_eq!(frames.next_frame(), Next::Frame(Frame { kind: Kind::Payload, body: b"sealed", at: 40 }));
+        assert_eq!(frames.next_frame(), Next::Frame(Frame { kind: Kind::Record, body: b"{}", at: 55 }));
         assert_eq!(frames.next_frame(), Next::End);
         assert_eq!(frames.next_frame(), Next::End);
     }
@@ -234,7 +238,7 @@ mod tests {
             while let Next::Frame(_) = frames.next_frame() {
                 count += 1;
             }
-            assert_eq!(count, if len >= 58 { 2 } else { usize::from(len >= 47) }, "cut at {len}");
+            assert_eq!(count, if len >= 66 { 2 } else { usize::from(len >= 55) }, "cut at {len}");
         }
     }
 }

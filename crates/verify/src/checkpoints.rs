@@ -1,0 +1,107 @@
+//! The newest checkpoint and the history.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use chaperone_ledger_format::checkpoint::{Checkpoint, Verifier, history};
+use chaperone_ledger_format::layout;
+
+use crate::Report;
+
+/// What the log's key signed.
+#[derive(Debug, Default)]
+pub(crate) struct Signed {
+    /// The newest.
+    pub(crate) newest: Option<Checkpoint>,
+    /// Those of the history, in order.
+    pub(crate) history: Vec<Checkpoint>,
+    /// Bytes of a torn entry at the end of the history.
+    pub(crate) torn: bool,
+}
+
+impl Signed {
+    /// Records that a signature covers.
+    pub(crate) fn size(&self) -> u64 {
+        self.newest.iter().chain(&self.history).map(|checkpoint| checkpoint.size).max().unwrap_or(0)
+    }
+}
+
+pub(crate) fn read(dir: &Path, verifier: &Verifier, report: &mut Report) -> Signed {
+    let mut signed = Signed::default();
+    // the history first: the newest checkpoint is written before it goes there
+    read_history(dir, verifier, &mut signed, report);
+    match fs::read(dir.join(layout::CHECKPOINT)) {
+        Ok(note) => match verifier.verify(&note) {
+            Ok(checkpoint) => signed.newest = Some(checkpoint),
+            Err(error) => report.tampered(layout::CHECKPOINT, error),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            report.incomplete(layout::CHECKPOINT, "there is none");
+        }
+        Err(error) => report.cannot_check(layout::CHECKPOINT, error),
+    }
+    if let (Some(newest), Some(last)) = (&signed.newest, signed.history.last()) {
+        if newest.size < last.size {
+            report.tampered(layout::CHECKPOINT, "it is older than the last of the history");
+        }
+    }
+    report.counts.signed = signed.size();
+    report.counts.checkpoints = signed.history.len() as u64 + u64::from(signed.newest.is_some());
+    signed
+}
+
+fn read_history(dir: &Path, verifier: &Verifier, signed: &mut Signed, report: &mut Report) {
+    let folder = dir.join(layout::CHECKPOINTS);
+    let mut names = Vec::new();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            names.extend(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => report.incomplete(layout::CHECKPOINTS, "there is none"),
+        Err(error) => report.cannot_check(layout::CHECKPOINTS, error),
+    }
+    names.sort();
+    for (i, name) in names.iter().enumerate() {
+        let place = format!("{}/{name}", layout::CHECKPOINTS);
+        if !layout::is_history(name) {
+            stray(&place, report);
+            continue;
+        }
+        let bytes = match fs::read(folder.join(name)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                report.cannot_check(place, error);
+                continue;
+            }
+        };
+        let (notes, torn) = history(&bytes);
+        for note in notes {
+            match verifier.verify(note) {
+                Ok(checkpoint) if signed.history.last().is_some_and(|last| last.size >= checkpoint.size) => {
+                    report.tampered(&place, format_args!("a checkpoint of size {} is out of order", checkpoint.size));
+                }
+                Ok(checkpoint) => signed.history.push(checkpoint),
+                Err(error) => report.tampered(&place, error),
+            }
+        }
+        if bytes.is_empty() {
+            report.tampered(&place, "it is empty");
+        } else if torn.is_empty() {
+        } else if i + 1 == names.len() {
+            signed.torn = true;
+            report.incomplete(&place, "the last checkpoint in it is cut off");
+        } else {
+            report.tampered(&place, "the last checkpoint in it is cut off, and there are later ones");
+        }
+    }
+}
+
+/// A file that the writer makes only on the way to another, or not at all.
+pub(crate) fn stray(place: &str, report: &mut Report) {
+    if place.ends_with(layout::UNFINISHED) {
+        report.incomplete(place, "a file that was not finished");
+    } else {
+        report.tampered(place, "a file that no log has");
+    }
+}
