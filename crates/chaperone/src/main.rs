@@ -10,6 +10,7 @@ mod resolve;
 mod serve;
 mod sessions;
 mod sidecar;
+mod transcript;
 
 use std::process::ExitCode;
 

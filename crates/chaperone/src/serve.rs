@@ -59,10 +59,12 @@ pub async fn serve(
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("no local address")?;
     let reload = tokio::spawn(crate::reload::watch(policy_folder, policy_files, sender, engine.clone()));
+    let catalogs = tokio::spawn(engine.clone().watch_catalogs());
     let gateway = Gateway { engine, identity, tls, connections: limits.connections, drain: limits.drain };
     ready(address);
     gateway.serve(listener, stop).await;
     reload.abort();
+    catalogs.abort();
     tokio::task::spawn_blocking(move || ledger.shutdown())
         .await
         .context("the evidence log's shutdown failed")?

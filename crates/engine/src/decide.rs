@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chaperone_analysis::Statements;
-use chaperone_evidence::{Op, Ruling, Statement};
-use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, StatementId};
+use chaperone_evidence::{Op, Ruling, Statement, Verdict};
+use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId};
 use chaperone_policy::{Authority, Decision, Permit, PolicySet};
 use tokio::sync::watch;
 
@@ -87,6 +87,28 @@ impl Judge {
         self.shield.as_ref().map_or(0, |shield| shield.generation)
     }
 
+    /// Looks whether the catalog was replaced, and puts the masks anew if so.
+    ///
+    /// # Errors
+    /// The catalog is too old to mask by.
+    pub(crate) fn refresh(&mut self) -> Result<(), Refusal> {
+        let Some(shield) = &self.shield else { return Ok(()) };
+        match self.connection.catalogs.latest() {
+            Some(latest) if Arc::ptr_eq(&latest, &shield.catalog) => Ok(()),
+            Some(latest) => {
+                self.shield(latest);
+                Ok(())
+            }
+            None => Err(Refusal {
+                code: SqlState::SYSTEM_ERROR,
+                rule: "masking.catalog",
+                message: "the database's catalog is not known well enough to mask by".to_owned(),
+                detail: "the gateway could not read it for a while".to_owned(),
+                hint: "try again in a moment; if it stays, tell the gateway's operator".to_owned(),
+            }),
+        }
+    }
+
     /// The policies were replaced: decides anew whether the session may go on, and its masks.
     pub(crate) fn reconsider(&mut self) -> Result<(), End> {
         let current = self.policies.borrow_and_update().clone();
@@ -115,6 +137,9 @@ impl Judge {
 
     /// Judges a text: each of its statements gets a line for the record; all must be permitted for any to run.
     pub(crate) fn text(&mut self, text: &str, op: Op) -> (Vec<Statement>, Judged) {
+        if let Err(refusal) = self.refresh() {
+            return self.unreadable(op, refusal);
+        }
         let statements = match self.connection.analyser.analyse(text) {
             Ok(statements) => statements,
             Err(refusal) => return self.unreadable(op, refusal),
@@ -165,7 +190,7 @@ impl Judge {
             }
             Err(refusal) => {
                 // the line that was denied says so already; a refusal of masking concerns the text as a whole
-                if lines.iter().all(|line| line.decision.is_allowed())
+                if lines.iter().all(|line| line.decision.verdict == Verdict::Allow)
                     && let Some(line) = lines.first_mut()
                 {
                     line.decision = Ruling::refused(&refusal);

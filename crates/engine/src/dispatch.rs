@@ -219,6 +219,9 @@ impl<S> Session<S> {
             return Some(Box::new(unreadable()));
         }
         let source = prepared.source.as_ref()?;
+        if let Err(refusal) = self.judge.refresh() {
+            return Some(Box::new(refusal));
+        }
         if source.generation == self.judge.generation() {
             return None;
         }

@@ -10,6 +10,30 @@ use crate::queue::Queue;
 use crate::rewrite::{Batch, ReadBatch};
 
 /// The way to the database.
+///
+/// Nothing with effects goes without the proof that it was recorded:
+/// ```compile_fail,E0061
+/// fn skip(server: &mut chaperone_engine::ToServer, batch: chaperone_engine::Batch) {
+///     server.execute(batch);
+/// }
+/// ```
+/// a proof is used once:
+/// ```compile_fail,E0382
+/// fn reuse(
+///     server: &mut chaperone_engine::ToServer,
+///     (one, two): (chaperone_engine::Batch, chaperone_engine::Batch),
+///     proof: chaperone_evidence::Received,
+/// ) {
+///     server.execute(one, proof);
+///     server.execute(two, proof);
+/// }
+/// ```
+/// and bytes alone are not a batch:
+/// ```compile_fail,E0308
+/// fn raw(server: &mut chaperone_engine::ToServer, bytes: bytes::Bytes, proof: chaperone_evidence::Received) {
+///     server.execute(bytes, proof);
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct ToServer {
     queue: Queue,

@@ -32,7 +32,7 @@
 //!
 //! [`Runnable`] cannot be made without a permit, [`ToServer::execute`] wants the proof that the request was recorded,
 //! [`ToAgent::release`] wants the proof that the answer was. None of them can be copied or made up:
-//! the tests in `tests/proofs` show what the compiler says to those who try.
+//! their documentation shows what the compiler says to those who try, and `cargo test` holds it to that.
 
 mod analyse;
 mod answer;

@@ -22,6 +22,7 @@ use crate::queue::Intake;
 use crate::receive::Receiver;
 use crate::registry::{CancelKey, Sessions};
 use crate::session::{Clock, Hard, Session, server_limits};
+use crate::shield::CATALOG_AGE;
 use crate::upstream::{self, OpenLimits, Upstream, UpstreamError};
 
 /// Everything that sessions share.
@@ -82,6 +83,21 @@ impl Engine {
         self.connections.contains_key(name)
     }
 
+    /// Keeps the catalogs of classified connections fresh while they have sessions. Runs until it is dropped.
+    pub async fn watch_catalogs(self) {
+        loop {
+            tokio::time::sleep(CATALOG_AGE).await;
+            if self.sessions.count() == 0 {
+                continue;
+            }
+            for connection in self.connections.values().filter(|connection| connection.tables().is_some()) {
+                if let Err(error) = connection.catalogs.current(connection).await {
+                    tracing::warn!(connection = connection.name, error = chain(&error), "the catalog cannot be read");
+                }
+            }
+        }
+    }
+
     /// Names of the connections that declare no protected data.
     pub fn unclassified(&self) -> BTreeSet<&str> {
         let unclassified = self.connections.values().filter(|connection| connection.tables().is_none());
@@ -118,6 +134,7 @@ impl Engine {
         let secret = secret(visit.version)?;
         let greeting = greeting(&upstream, &secret).map_err(|_| unreachable(&connection.name))?;
         let opened = SessionOpened {
+            abridged: false,
             connection: connection.name.clone(),
             principal: (*principal).clone(),
             peer: visit.peer,

@@ -47,6 +47,10 @@ pub(crate) struct Portal {
     pub(crate) statement: Arc<Prepared>,
 }
 
+/// Names remembered in each space. Beyond that a name is one that we do not know: refused where masks apply, and of
+/// possible effect elsewhere.
+const MOST: usize = 65_536;
+
 /// The two name spaces. The unnamed one is the empty name.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -65,11 +69,17 @@ impl Names {
 
     /// Gives a name to a statement; returns what had it.
     pub(crate) fn set_statement(&mut self, name: Vec<u8>, statement: Arc<Prepared>) -> Option<Arc<Prepared>> {
+        if self.statements.len() >= MOST && !self.statements.contains_key(&name) {
+            return None;
+        }
         self.statements.insert(name, statement)
     }
 
     /// Gives a name to a portal; returns what had it.
     pub(crate) fn set_portal(&mut self, name: Vec<u8>, portal: Arc<Portal>) -> Option<Arc<Portal>> {
+        if self.portals.len() >= MOST && !self.portals.contains_key(&name) {
+            return None;
+        }
         self.portals.insert(name, portal)
     }
 

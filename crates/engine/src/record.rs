@@ -224,11 +224,10 @@ impl<S> Session<S> {
         let mut bytes = self.request.bytes.split();
         bytes.unsplit(self.receiver.intake.bytes.split());
         if !bytes.is_empty() {
-            let statements = std::mem::take(&mut self.request.statements);
+            let mut statements = std::mem::take(&mut self.request.statements);
             for piece in bytes.chunks(MAX_SEGMENT) {
-                drop(self.log.received(piece, Vec::new(), None));
+                drop(self.log.received(piece, std::mem::take(&mut statements), None));
             }
-            drop(statements);
         }
     }
 }

@@ -9,6 +9,20 @@ use tokio::io::AsyncWrite;
 use crate::queue::Queue;
 
 /// The way to the agent.
+///
+/// Bytes that are not on record cannot be sent:
+/// ```compile_fail,E0308
+/// fn unrecorded(agent: &mut chaperone_engine::ToAgent, bytes: bytes::Bytes) {
+///     agent.release(bytes);
+/// }
+/// ```
+/// and what is on record is sent once:
+/// ```compile_fail,E0382
+/// fn again(agent: &mut chaperone_engine::ToAgent, answered: chaperone_evidence::Answered) {
+///     agent.release(answered);
+///     agent.release(answered);
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct ToAgent {
     queue: Queue,

@@ -15,6 +15,19 @@ use chaperone_wire::postgres::frontend::{Object, Parse, encode};
 use crate::shield::Shield;
 
 /// A message that may go to the database: permitted, and masked where it must be.
+///
+/// It cannot be made from bytes:
+/// ```compile_fail,E0451
+/// fn forge(bytes: bytes::Bytes) -> chaperone_engine::Runnable {
+///     chaperone_engine::Runnable { bytes, effects: chaperone_model::Effects::None }
+/// }
+/// ```
+/// nor twice from one permit:
+/// ```compile_fail,E0599
+/// fn twice(runnable: chaperone_engine::Runnable) -> [chaperone_engine::Runnable; 2] {
+///     [runnable.clone(), runnable]
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Runnable {
     bytes: Bytes,
@@ -173,6 +186,13 @@ impl Batch {
 }
 
 /// A [`Batch`] in which nothing has effects.
+///
+/// That cannot be claimed, only proven:
+/// ```compile_fail,E0423
+/// fn claim(batch: chaperone_engine::Batch) -> chaperone_engine::ReadBatch {
+///     chaperone_engine::ReadBatch(batch)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ReadBatch(Batch);
 

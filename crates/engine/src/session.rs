@@ -210,6 +210,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if self.request.is_full() {
                 self.record_request();
             }
+            if self.agent_closed {
+                // what follows a goodbye is recorded at the end, and goes nowhere
+                break;
+            }
         }
         self.record_request();
         self.receiver.intake.rest();

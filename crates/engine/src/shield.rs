@@ -1,7 +1,7 @@
 //! What masks statements on a connection that holds protected data: the live catalog, the classes, the session's masks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
@@ -16,6 +16,9 @@ use crate::upstream::{self, Control, CredentialError, OpenLimits, UpstreamError}
 
 /// How old the catalog may be when a session starts, and how often running sessions look again.
 pub(crate) const CATALOG_AGE: Duration = Duration::from_secs(1);
+
+/// How old the catalog may become, when the database cannot be asked, before nothing is masked by it any more.
+const STALE: Duration = Duration::from_secs(30);
 
 /// How long the catalog's queries may take.
 const CATALOG_TIME: Duration = Duration::from_secs(10);
@@ -88,6 +91,8 @@ const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(',', \
 #[derive(Debug, Default)]
 pub(crate) struct Catalogs {
     state: Mutex<State>,
+    /// The newest, and when it was known to be that; for sessions, which cannot wait.
+    latest: std::sync::RwLock<Option<(Arc<Catalog>, Instant)>>,
 }
 
 #[derive(Default)]
@@ -116,6 +121,8 @@ impl Catalogs {
         match state.refresh(connection).await {
             Ok(catalog) => {
                 state.read_at = Some(asked);
+                // a panic elsewhere cannot leave one assignment half done
+                *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some((catalog.clone(), asked));
                 Ok(catalog)
             }
             Err(error) => {
@@ -124,6 +131,14 @@ impl Catalogs {
                 Err(error)
             }
         }
+    }
+}
+
+impl Catalogs {
+    /// The newest catalog, unless it is too old to mask by.
+    pub(crate) fn latest(&self) -> Option<Arc<Catalog>> {
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        latest.as_ref().filter(|(_, asked)| asked.elapsed() < STALE).map(|(catalog, _)| catalog.clone())
     }
 }
 

@@ -39,6 +39,7 @@ mod recover;
 mod seal;
 mod session;
 
+pub use chaperone_ledger_format::record;
 pub use chaperone_ledger_format::record::{
     CloseReason, Finished, LoginRefused, Op, Outcome, Ruling, SessionOpened, Statement, Verdict,
 };

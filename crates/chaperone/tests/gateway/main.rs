@@ -1,0 +1,5 @@
+//! The gateway as a process, with real parts around it: PostgreSQL, an issuer, drivers, hostile peers.
+
+mod bad_input;
+mod protocol;
+mod stage;
