@@ -77,8 +77,8 @@ impl Signer {
         let failed = CheckpointError::Key;
         let signer = StandardSigner::new(key.trim()).map_err(|_| failed)?;
         let origin = signed_note::Signer::name(&signer).to_owned();
-        // the format keeps the seed behind the algorithm's byte
-        let secret = key.trim().rsplit('+').next().and_then(|text| STANDARD.decode(text).ok()).ok_or(failed)?;
+        // the format keeps the seed behind the algorithm's byte; base64 has plus signs of its own
+        let secret = key.trim().splitn(5, '+').nth(4).and_then(|text| STANDARD.decode(text).ok()).ok_or(failed)?;
         let seed = secret.get(1..).and_then(|seed| <&[u8; 32]>::try_from(seed).ok()).ok_or(failed)?;
         let (_, vkey) = key_pair(&origin, seed)?;
         Ok(Signer { origin, vkey, signer })
@@ -193,6 +193,10 @@ mod tests {
     use crate::tree::leaf;
 
     fn signed(size: u64) -> (Verifier, Checkpoint, Vec<u8>) {
+        for seed in 0..=255 {
+            let (skey, vkey) = key_pair("log.example", &[seed; 32]).unwrap();
+            assert_eq!(Signer::new(&skey).unwrap().vkey(), vkey, "a key may have plus signs in its base64");
+        }
         let (skey, vkey) = key_pair("log.example", &[1; 32]).unwrap();
         let checkpoint = Checkpoint { size, root: leaf(b"x") };
         let note = Signer::new(&skey).unwrap().sign(&checkpoint).unwrap();
