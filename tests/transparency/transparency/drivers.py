@@ -36,9 +36,8 @@ class Driver(Suite):
         self.source = parts.sdist(self.package, self.version, *self.members)
 
     def set_up(self, cluster):
-        for database in self.databases:
-            if database != "postgres":
-                cluster.psql(f"create database {database}")
+        if self.databases[0] != "postgres":
+            cluster.psql(f"create database {self.databases[0]}")
 
     def variables(self, place):
         """The environment in which the tests find the server."""
@@ -98,7 +97,8 @@ class Asyncpg(Driver):
     version = "0.32.0"
     needs = ("uvloop", "distro")
     members = ("tests", "pyproject.toml")
-    databases = ("asyncpg_test", "postgres")
+    # The last two it makes itself.
+    databases = ("asyncpg_test", "postgres", "asyncpg_intro_test", "testdb")
     arguments = ("--ignore", "tests/test__sourcecode.py")
     quick_tests = (
         "tests/test_cancellation.py", "tests/test_copy.py", "tests/test_cursor.py", "tests/test_execute.py",
@@ -123,7 +123,7 @@ class Psycopg2(Driver):
     def variables(self, place):
         return {
             "PSYCOPG2_TESTDB": "psycopg2_test", "PSYCOPG2_TESTDB_HOST": place.host, "PSYCOPG2_TESTDB_PORT": place.port,
-            "PSYCOPG2_TESTDB_USER": "postgres", "PSYCOPG2_TEST_REPL_DSN": "",
+            "PSYCOPG2_TESTDB_USER": "postgres",
         }
 
 
@@ -136,7 +136,8 @@ class Pg8000(Driver):
     needs = ("pytest-mock", "pytest-benchmark", "pytz")
     members = ("test", "README.md", "README.rst", "pyproject.toml")
     tests = ("test/native", "test/dbapi", "test/legacy", "test/test_converters.py", "test/test_types.py")
-    databases = ("postgres",)
+    # All but the first it makes itself.
+    databases = ("postgres", "pg8000_scram_sha_256", "pg8000_md5", "pg8000_password", "pg8000_gss")
     arguments = ("--benchmark-disable",)
     quick = False
 
