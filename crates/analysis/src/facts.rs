@@ -201,8 +201,9 @@ struct Found {
 }
 
 impl Found {
+    /// What holds the struct that is being read.
     fn parent(&self) -> Option<&Place> {
-        self.path.last()
+        self.path.iter().rev().nth(1)
     }
 
     /// The statements around this place, innermost last, and the CTE of each that it stands in.

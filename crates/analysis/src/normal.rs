@@ -45,6 +45,7 @@ pub(crate) fn of(node: &NodeEnum, sql: &str) -> String {
     }
     let mut text = kind.tag.to_owned();
     if let NodeEnum::VariableSetStmt(set) = node
+        && !set.name.is_empty()
         && plain(&set.name)
     {
         text.push(' ');
@@ -100,7 +101,11 @@ fn shaped(sql: &str, chosen: &BTreeSet<String>) -> Option<String> {
             Token::Ascii41 | Token::Ascii93 | Token::Ascii44 | Token::Ascii46 | Token::Typecast | Token::Ascii59
         );
         let tight_after = matches!(last, Some(Token::Ascii40 | Token::Ascii91 | Token::Ascii46 | Token::Typecast));
-        let call = kind == Token::Ascii40 && last.is_some_and(|last| last == Token::Ident);
+        let call = match kind {
+            Token::Ascii40 => last == Some(Token::Ident),
+            Token::Ascii91 => matches!(last, Some(Token::Ident | Token::Array | Token::Ascii41 | Token::Ascii93)),
+            _ => false,
+        };
         if last.is_some() && !tight_before && !tight_after && !call {
             text.push(' ');
         }

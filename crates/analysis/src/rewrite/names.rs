@@ -156,13 +156,9 @@ impl Masker<'_> {
         let names = parts(column.fields.get(..star.unwrap_or(column.fields.len())).unwrap_or_default())?;
         let qualifiers = names.len() - usize::from(star.is_none()).min(names.len());
         match names[..] {
-            [] => {}
-            [name] if star.is_none() => {
-                if SYSTEM_COLUMNS.contains(&name) {
-                    self.field(name)?;
-                }
-            }
-            [.., name] if star.is_none() => self.field(name)?,
+            // without a table it calls no function, but it may be a system column
+            [name] if star.is_none() && SYSTEM_COLUMNS.contains(&name) => self.field(name)?,
+            [_, .., name] if star.is_none() => self.field(name)?,
             _ => {}
         }
         match (qualifiers, &names[..]) {

@@ -6,8 +6,11 @@ use chaperone_testkit::postgres::{Cluster, Options};
 
 const BIRTH: Birth = Birth { cutoff_year: 1937 };
 
+/// Values, with what stands for each.
+type Edges = &'static [(&'static str, &'static str)];
+
 /// Class, type, and values with what stands for each on the partial rung.
-const PARTIAL: &[(Class, &str, &[(&str, &str)])] = &[
+const PARTIAL: &[(Class, &str, Edges)] = &[
     (
         Class::Date,
         "date",
