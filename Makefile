@@ -14,7 +14,7 @@ setup: ## install what this machine lacks (Debian, Ubuntu)
 	@tests/setup/install
 
 build: setup
-	$(CARGO) build --locked --profile $(PROFILE) -p chaperone -p chaperone-testkit
+	$(CARGO) build --locked --profile $(PROFILE) --workspace --bins
 
 demo: build ## a clinic, an issuer and the gateway on loopback, until Ctrl-C
 	@$(BINARY) demo
@@ -24,7 +24,7 @@ demo-check: build ## play the demo unattended and assert every step
 
 test: setup ## everything that runs in minutes
 	$(CARGO) test --locked --workspace
-	$(CARGO) build --locked -p chaperone -p chaperone-testkit
+	$(CARGO) build --locked --workspace --bins
 	QUICK=1 CHAPERONE=target/debug/chaperone tests/transparency/run
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway

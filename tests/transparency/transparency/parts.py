@@ -67,12 +67,10 @@ class Parts:
         has both is fetched and used from its own folder.
         """
         installed = package_version(bindir)
-        sources = self._apt_sources()
-        versions = [installed] + [version for version in self._source_versions(sources, bindir) if version != installed]
         problem = None
-        for version in versions:
+        for version in self._source_versions(bindir, installed):
             try:
-                tree = self._source(sources, bindir, version)
+                tree = self._source(bindir, version)
             except Unavailable as error:
                 problem = error
                 continue
@@ -80,8 +78,23 @@ class Parts:
             return self._build(tree, binaries, version), binaries
         raise Unavailable(f"no sources of PostgreSQL: {problem}")
 
-    def _apt_sources(self):
-        """Options that let apt see sources too, in lists of our own: the machine's configuration stays as it is."""
+    def _apt(self, *command, cwd=None):
+        """Runs apt with lists of our own that know sources too, and the packages of other versions; the machine's
+        configuration stays as it is. What it does not find in old lists is looked for again in new ones.
+        """
+        options = self._apt_options()
+        fresh = any((self.dir / "apt" / "lists").glob("*Sources*"))
+        if not fresh:
+            self._run(["apt-get", *options, "-qq", "update"])
+        try:
+            self._run(["apt-get", *options, "-qq", *command], cwd=cwd)
+        except Unavailable:
+            if not fresh:
+                raise
+            self._run(["apt-get", *options, "-qq", "update"])
+            self._run(["apt-get", *options, "-qq", *command], cwd=cwd)
+
+    def _apt_options(self):
         apt = self.dir / "apt"
         (apt / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         (apt / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
@@ -102,27 +115,28 @@ class Parts:
         return [
             "-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={both}",
             "-o", f"Dir::State::Lists={apt / 'lists'}", "-o", f"Dir::Cache={apt / 'cache'}",
-            "-o", "APT::Sandbox::User=" + ("root" if machine.ROOT else os.environ.get("USER", "")),
+            # Its own user for downloads could not write here.
+            *(["-o", "APT::Sandbox::User=root"] if machine.ROOT else []),
         ]
 
-    def _source_versions(self, sources, bindir):
-        if not any((self.dir / "apt" / "lists").glob("*Sources*")):
-            self._run(["apt-get", *sources, "update", "-qq"])
+    def _source_versions(self, bindir, installed):
+        """The installed version; after it, newest first, the others of which apt knows sources. Lazily: when the first can
+        be had, nobody is asked for the others.
+        """
+        yield installed
         major = bindir.parent.name
-        show = subprocess.run(["apt-cache", *sources, "showsrc", f"postgresql-{major}"], capture_output=True, text=True,
-                              check=False).stdout
-        found = re.findall(r"(?m)^Version: (\S+)$", show)
-        return sorted(set(found), key=lambda version: [int(part) for part in re.findall(r"\d+", version)], reverse=True)
+        show = subprocess.run(["apt-cache", *self._apt_options(), "showsrc", f"postgresql-{major}"], capture_output=True,
+                              text=True, check=False).stdout
+        found = set(re.findall(r"(?m)^Version: (\S+)$", show)) - {installed}
+        yield from sorted(found, key=lambda version: [int(part) for part in re.findall(r"\d+", version)], reverse=True)
 
-    def _source(self, sources, bindir, version):
+    def _source(self, bindir, version):
         major = bindir.parent.name
         target = self.dir / f"postgresql-{version}"
         if not target.exists():
             downloads = self.dir / "source"
             downloads.mkdir(exist_ok=True)
-            self._source_versions(sources, bindir)
-            package = f"postgresql-{major}={version}"
-            self._run(["apt-get", *sources, "source", "-qq", "--download-only", package], cwd=downloads)
+            self._apt("source", "--download-only", f"postgresql-{major}={version}", cwd=downloads)
             upstream = version.split("-")[0]
             archive = next(downloads.glob(f"postgresql-{major}_{upstream}.orig.tar.*"))
             unpack(archive, target, ["src/test/regress", "src/test/isolation"])
@@ -134,7 +148,7 @@ class Parts:
         if not target.exists():
             downloads = self.dir / "deb"
             downloads.mkdir(exist_ok=True)
-            self._run(["apt-get", "download", "-qq", f"{package}={version}"], cwd=downloads)
+            self._apt("download", f"{package}={version}", cwd=downloads)
             archive = next(downloads.glob(f"{package}_{version.replace(':', '%3a')}_*.deb"))
             self._run(["dpkg", "-x", archive, target])
         return target
