@@ -18,6 +18,8 @@ pub struct Catalog {
     /// Schemas in the order in which unqualified names are looked up, `pg_catalog` among them.
     pub(crate) search_path: Vec<String>,
     pub(crate) relations: HashMap<TableName, Relation>,
+    /// Partitions, and tables that inherit, by their parent.
+    pub(crate) children: HashMap<TableName, Vec<TableName>>,
     /// Types outside `pg_catalog`, by schema and name.
     pub(crate) types: HashMap<TableName, UserType>,
     /// Functions outside `pg_catalog`: schemas by name.

@@ -36,8 +36,8 @@ pub enum CatalogError {
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
-/// 7 functions · 8 operators · 9 functions of one row · 10 casts
-pub const QUERIES: [&str; 11] = [
+/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance
+pub const QUERIES: [&str; 12] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
@@ -84,6 +84,7 @@ pub const QUERIES: [&str; 11] = [
     "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
      JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
+    "SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i",
 ];
 
 impl Catalog {
@@ -92,8 +93,20 @@ impl Catalog {
     /// # Errors
     /// Answers that are missing or not of the shape that the queries give.
     pub fn load(answers: &[Rows]) -> Result<Catalog, CatalogError> {
-        let [version, path, relations, columns, indexes, generated, types, functions, operators, attributes, casts] =
-            answers
+        let [
+            version,
+            path,
+            relations,
+            columns,
+            indexes,
+            generated,
+            types,
+            functions,
+            operators,
+            attributes,
+            casts,
+            inherits,
+        ] = answers
         else {
             return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
         };
@@ -175,6 +188,12 @@ impl Catalog {
             }
         }
         catalog.poisoned = poisoned(casts)?;
+        for row in rows(11, inherits) {
+            // indexes have children too
+            if let (Some(parent), Some(child)) = (find(row.number(0)?), find(row.number(1)?)) {
+                catalog.children.entry(parent.clone()).or_default().push(child.clone());
+            }
+        }
         Ok(catalog)
     }
 }

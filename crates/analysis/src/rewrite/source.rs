@@ -46,6 +46,9 @@ pub(crate) fn source(
     protection: &Protection<'_>,
 ) -> Result<Source, Refusal> {
     let listed = listed(name, relation, protection)?;
+    if !only {
+        children(name, name, protection, CHILDREN_DEEP)?;
+    }
     let mut origins = BTreeSet::new();
     let mut targets = Vec::with_capacity(relation.columns.len());
     let mut masked_columns = BTreeSet::new();
@@ -164,6 +167,67 @@ fn as_stored(
                     relation.columns.iter().any(|column| column.number == *number && own(column))
                 })
         })
+}
+
+/// How deep tables may inherit; also ends a circle, which the server does not allow.
+const CHILDREN_DEEP: usize = 16;
+
+/// Rows of a child are shown through the masks of its parent. So what the classification says of the child, if
+/// anything, must be the same; and a child that is no partition must be listed, as any table.
+fn children(top: &TableName, parent: &TableName, protection: &Protection<'_>, deep: usize) -> Result<(), Refusal> {
+    let no = |detail: &str| {
+        Err(refuse::relation(&top.to_string(), detail, "ask the connection's owner to classify them alike"))
+    };
+    for child in protection.catalog.children.get(parent).into_iter().flatten() {
+        let partitioned = protection.catalog.relations.get(parent).is_some_and(|parent| parent.kind == 'p');
+        let Some(relation) = protection.catalog.relations.get(child).filter(|_| deep > 0) else {
+            return no("what inherits from it is not known");
+        };
+        if !matches!(relation.kind, 'r' | 'p') || relation.temporary {
+            return no("a foreign or temporary table inherits from it");
+        }
+        match (protection.classification.get(child), protection.classification.get(top)) {
+            (Some(classes), Some(expected)) => {
+                let columns = protection.catalog.relations.get(top).map(|top| &*top.columns).unwrap_or_default();
+                let alike = |column: &Column| {
+                    classes.class(&column.name) == expected.class(&column.name)
+                        && protection.masks.rung(child, &column.name) == protection.masks.rung(top, &column.name)
+                };
+                if !columns.iter().all(alike) {
+                    return no("a table that inherits from it is classified or masked differently");
+                }
+            }
+            (None, Some(_)) if !partitioned => return no("a table that inherits from it is not classified"),
+            _ => {}
+        }
+        if relation.kind == 'p' {
+            // its own key orders the rows of its own partitions
+            listed_key(top, relation, protection)?;
+        }
+        children(top, child, protection, deep - 1)?;
+    }
+    Ok(())
+}
+
+/// A partition that is partitioned in turn: its key must be shown by the masks of the table that is read.
+fn listed_key(top: &TableName, relation: &Relation, protection: &Protection<'_>) -> Result<(), Refusal> {
+    let Some(parent) = protection.catalog.relations.get(top) else { return Ok(()) };
+    let shown = relation.partition_key.iter().all(|number| {
+        relation.columns.iter().find(|column| column.number == *number).is_some_and(|key| {
+            parent
+                .columns
+                .iter()
+                .any(|column| column.name == key.name && column_as_stored(top, column, parent, protection))
+        })
+    });
+    if shown && !relation.partitioned_by_expression {
+        return Ok(());
+    }
+    Err(refuse::relation(
+        &top.to_string(),
+        "the key of a partition of it is masked, so the order of its rows would show it",
+        "ask the connection's owner for another way",
+    ))
 }
 
 fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Protection<'_>) -> String {

@@ -51,6 +51,11 @@ const COLUMNS: &[(&str, &str, Class, Rung)] = &[
     ("guarded", "id", Class::None, Rung::Raw),
     ("guarded", "last_name", Class::Name, Rung::Redacted),
     ("v", "id", Class::None, Rung::Raw),
+    ("parent", "id", Class::None, Rung::Raw),
+    ("parent", "what", Class::None, Rung::Raw),
+    ("child", "id", Class::None, Rung::Raw),
+    ("child", "what", Class::Name, Rung::Redacted),
+    ("stepparent", "id", Class::None, Rung::Raw),
 ];
 
 /// The classification, and masks that show all three rungs.
@@ -132,6 +137,7 @@ pub fn paper_catalog() -> Catalog {
         rows(&[&["clinic", "peek"], &["clinic", "fn"], &["elsewhere", "upper"]]),
         rows(&[&["clinic", "@@@"], &["clinic", "+++"]]),
         rows(&[&["clinic", "fn"], &["pg_catalog", "to_json"]]),
+        rows(&[]),
         rows(&[]),
     ])
     .unwrap()

@@ -30,6 +30,10 @@ CREATE TABLE clinic.by_unit_b PARTITION OF clinic.by_unit DEFAULT;
 CREATE TABLE clinic.guarded (id int, last_name text);
 ALTER TABLE clinic.guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON clinic.guarded USING (last_name < 'M');
+CREATE TABLE clinic.parent (id int, what text);
+CREATE TABLE clinic.child () INHERITS (clinic.parent);
+CREATE TABLE clinic.stepparent (id int);
+CREATE TABLE clinic.stepchild (what text) INHERITS (clinic.stepparent);
 CREATE VIEW clinic.v AS SELECT id FROM clinic.patient WHERE last_name < 'M';
 
 -- code that reads the table, under names that look harmless

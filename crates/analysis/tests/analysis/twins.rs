@@ -66,6 +66,8 @@ fn rows(salt: &str) -> String {
           jsonb_build_object('unit', 'mg', 'a', jsonb_build_object('b', i))
         FROM generate_series(1, 300) i;
         INSERT INTO clinic.secret VALUES (1, '{salt}');
+        INSERT INTO clinic.child VALUES (1, '{salt}');
+        INSERT INTO clinic.stepchild VALUES (length('{salt}'), '{salt}');
         INSERT INTO clinic.by_name SELECT id, last_name FROM clinic.patient;
         INSERT INTO clinic.by_unit SELECT id, unit, note FROM clinic.encounter;
         INSERT INTO clinic.guarded SELECT id, last_name FROM clinic.patient;
