@@ -44,6 +44,7 @@ class Own(Suite):
     more = ()
 
     def prepare(self, parts, bindir):
+        # The other binaries, where it comes to that, are of the same minor version as the tests.
         self.tests, self.bindir = parts.postgres_tests(bindir)
         return self.bindir
 
@@ -60,11 +61,11 @@ class Own(Suite):
         for part in ("sql", "expected", "testtablespace", "results"):
             (build / part).mkdir(parents=True, exist_ok=True)
         library.mkdir()
-        system = Path(machine.pg_config(machine.binaries(), "--pkglibdir"))
+        system = Path(machine.pg_config(self.bindir, "--pkglibdir"))
         for shared in [self.tests / "regress" / "regress.so", system / "refint.so", system / "autoinc.so"]:
             shutil.copy(shared, library)
         machine.give(place.out)
-        pgxs = Path(machine.pg_config(machine.binaries(), "--pgxs")).parent.parent
+        pgxs = Path(machine.pg_config(self.bindir, "--pgxs")).parent.parent
         quick = HERE / f"quick.{self.name}"
         schedule = quick if place.quick else source / self.schedule
         shutil.copy(schedule, place.out / "schedule")
