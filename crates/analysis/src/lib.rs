@@ -1,5 +1,34 @@
 //! A statement's facts, and the statement with its sources masked. Pure: text, a catalog snapshot and a mask vector in,
 //! text out.
+//!
+//! # The idea
+//! **Every relation that a query reads is replaced by its masked self before anything else can see it.** With `ssn`
+//! redacted, `dob` shown by its year and the rest as stored,
+//! ```sql
+//! SELECT ssn, count(*) FROM clinic.patient p WHERE dob < '1950-01-01' GROUP BY 1
+//! -- becomes
+//! SELECT ssn, pg_catalog.count(*)
+//! FROM (SELECT id, NULL::pg_catalog.text AS ssn, CASE WHEN … date_trunc('year', dob::timestamp) … END AS dob, sex
+//!       FROM clinic.patient) p
+//! WHERE dob < '1950-01-01' GROUP BY 1
+//! ```
+//! Predicates, joins, casts that raise and functions of whole rows all compute on masked values, in the database, so
+//! nothing needs to be followed through the statement. What could get *around* the subquery is named and refused; it is
+//! the subject of a review by experiment, whose rules R1 to R18 the comments refer to.
+//!
+//! # The steps
+//! 1. [`parse()`]: the server's own grammar, bounded in depth beforehand (`depth`). Statements can be shared and kept.
+//! 2. [`Statements::facts`]: what a policy must permit, read off a walk over the *whole* tree (`visit`, `facts`).
+//! 3. [`rewrite()`]: names resolved against a [`Catalog`], every function, operator, type and node on an allow-list
+//!    (`allow`), relations replaced, the text proved by reading it again.
+//! 4. [`Output::check`]: the server's description of the answer must agree before a row is let through; and
+//!    [`scrubbed_message`] is all that is left of its errors.
+//!
+//! A connection that declares no protected data needs only the first two; its text is never changed.
+//!
+//! # Refused for now
+//! Writes, DDL, `PREPARE` and `EXECUTE` in SQL, `FOR UPDATE`, views, `TABLESAMPLE`, XML and SQL/JSON constructors, a
+//! CTE with a table's name, row-level security, functions and types outside `pg_catalog` (enumerations excepted).
 
 mod allow;
 pub mod catalog;
