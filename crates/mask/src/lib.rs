@@ -46,7 +46,7 @@ impl Type {
 
     /// The type without a length. `bpchar` stands without its schema: with it, writers of SQL spell it `char`, which
     /// is `char(1)`.
-    fn sql(&self) -> String {
+    pub fn sql(&self) -> String {
         if self.schema == "pg_catalog" && self.name == "bpchar" {
             return format!("bpchar{}", if self.array { "[]" } else { "" });
         }

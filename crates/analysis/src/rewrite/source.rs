@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::SelectStmt;
 
 use super::{Protection, refuse};
-use crate::allow::{CatalogRelation, catalog_relation};
+use crate::allow::{CatalogRelation, PG_CATALOG, catalog_relation};
 use crate::catalog::{Column, Relation};
 use crate::depth::Depth;
 use crate::parse;
@@ -58,8 +58,15 @@ pub(crate) fn source(
             if poisoned(column, protection) {
                 return Err(poisoned_column(name, column));
             }
-            origins.insert((relation.oid, column.number));
-            targets.push(quoted(&column.name));
+            let shown = quoted(&column.name);
+            if is_domain(column) {
+                // an expression of a domain's type can run the domain's checks on a value of the agent's choice; the
+                // base type is the same bytes, and the same indexes
+                targets.push(format!("{shown}::{} AS {shown}", base_type(column).sql()));
+            } else {
+                origins.insert((relation.oid, column.number));
+                targets.push(shown);
+            }
         } else {
             masked_columns.insert(column.number);
             targets.push(format!("{} AS {}", mask(name, column, &listed, protection), quoted(&column.name)));
@@ -90,7 +97,7 @@ pub(crate) fn source(
 /// The columns that a relation shows as stored, as [`source`] does; nothing where it cannot be read at all.
 pub(crate) fn origins(name: &TableName, relation: &Relation, protection: &Protection<'_>) -> Vec<(u32, i16)> {
     let Ok(listed) = listed(name, relation, protection) else { return Vec::new() };
-    let shown = |column: &&Column| as_stored(name, column, relation, &listed, protection);
+    let shown = |column: &&Column| !is_domain(column) && as_stored(name, column, relation, &listed, protection);
     relation.columns.iter().filter(shown).map(|column| (relation.oid, column.number)).collect()
 }
 
@@ -245,18 +252,31 @@ fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Pro
         // its own type would bring its casts along
         Type::builtin("text")
     } else {
-        let (base, array) = match &column.element {
-            Some(element) => (element, true),
-            None => (&column.base, false),
-        };
-        Type { schema: base.schema.clone(), name: base.name.clone(), array }
+        base_type(column)
     };
     masked(class, rung, &column.name, &ty, Birth { cutoff_year: protection.cutoff_year })
 }
 
-/// Whether an expression over the column could run a cast that somebody added (rule R3).
+fn is_domain(column: &Column) -> bool {
+    column.type_oid != column.base_oid
+}
+
+/// The column's type with any domain taken off.
+fn base_type(column: &Column) -> Type {
+    let (base, array) = match &column.element {
+        Some(element) => (element, true),
+        None => (&column.base, false),
+    };
+    Type { schema: base.schema.clone(), name: base.name.clone(), array }
+}
+
+/// Whether an expression over the column could run a cast that somebody added (rule R3). What a composite type or a
+/// range is made of is not looked into.
 fn poisoned(column: &Column, protection: &Protection<'_>) -> bool {
-    [column.type_oid, column.base_oid, column.element_oid].iter().any(|oid| protection.catalog.poisoned.contains(oid))
+    let poisoned = &protection.catalog.poisoned;
+    let made_of_others = base_type(column).schema != PG_CATALOG && column.base_kind != 'e';
+    [column.type_oid, column.base_oid, column.element_oid].iter().any(|oid| poisoned.contains(oid))
+        || (made_of_others && !poisoned.is_empty())
 }
 
 fn poisoned_column(name: &TableName, column: &Column) -> Refusal {

@@ -37,6 +37,7 @@ const COLUMNS: &[(&str, &str, Class, Rung)] = &[
     ("encounter", "note", Class::ClinicalText, Rung::Redacted),
     ("room", "room", Class::None, Rung::Raw),
     ("room", "beds", Class::None, Rung::Raw),
+    ("room", "wing", Class::None, Rung::Raw),
     ("lab", "id", Class::None, Rung::Raw),
     ("lab", "encounter_id", Class::None, Rung::Raw),
     ("lab", "code", Class::None, Rung::Raw),

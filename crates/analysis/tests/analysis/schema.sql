@@ -15,7 +15,8 @@ CREATE TABLE clinic.encounter (
   unit text, room text, note text
 );
 CREATE INDEX ON clinic.encounter (patient_id);
-CREATE TABLE clinic.room (room text PRIMARY KEY, beds int);
+CREATE DOMAIN clinic.wing AS varchar(10);
+CREATE TABLE clinic.room (room text PRIMARY KEY, beds int, wing clinic.wing DEFAULT 'west');
 CREATE TABLE clinic.lab (
   id int PRIMARY KEY, encounter_id int REFERENCES clinic.encounter, code text, value numeric, taken timestamptz,
   data jsonb, mood clinic.mood DEFAULT 'calm'

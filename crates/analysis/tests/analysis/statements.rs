@@ -50,6 +50,7 @@ pub const CLINICAL: &[&str] = &[
     "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS t(n, s) ORDER BY n",
     "VALUES (1), (2)",
     "TABLE clinic.room ORDER BY room",
+    "SELECT wing, pg_typeof(wing), count(*) FROM clinic.room WHERE wing = 'west' GROUP BY 1",
     "SELECT g, count(e.id) FROM generate_series(1, 5) g LEFT JOIN clinic.encounter e ON e.patient_id = g GROUP BY g ORDER BY g",
     "SELECT p FROM clinic.patient p ORDER BY p.id LIMIT 3",
     "SELECT (p).last_name, (p).sex FROM clinic.patient p ORDER BY p.id LIMIT 3",
