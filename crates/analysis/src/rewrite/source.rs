@@ -270,20 +270,24 @@ fn base_type(column: &Column) -> Type {
     Type { schema: base.schema.clone(), name: base.name.clone(), array }
 }
 
-/// Whether an expression over the column could run a cast that somebody added (rule R3). What a composite type or a
-/// range is made of is not looked into.
+/// Whether an expression over the column could run a cast that somebody added (rule R3), or the checks of a domain that
+/// its type is made of: `coalesce(column, 'a literal')` reads the literal as the column's type.
 fn poisoned(column: &Column, protection: &Protection<'_>) -> bool {
-    let poisoned = &protection.catalog.poisoned;
-    let made_of_others = base_type(column).schema != PG_CATALOG && column.base_kind != 'e';
-    [column.type_oid, column.base_oid, column.element_oid].iter().any(|oid| poisoned.contains(oid))
-        || (made_of_others && !poisoned.is_empty())
+    let base = column.element.as_ref().unwrap_or(&column.base);
+    let kind = match &column.element {
+        Some(element) => protection.catalog.types.get(element).map_or('?', |ty| ty.kind),
+        None => column.base_kind,
+    };
+    let made_of_others = base.schema != PG_CATALOG && !matches!(kind, 'e' | 'b');
+    let oids = [column.type_oid, column.base_oid, column.element_oid];
+    made_of_others || oids.iter().any(|oid| protection.catalog.poisoned.contains(oid))
 }
 
 fn poisoned_column(name: &TableName, column: &Column) -> Refusal {
     refuse::refusal(
         "masking.type",
-        format!("relation `{name}` cannot be read: the type of `{}` has a cast with a function", column.name),
-        "a cast that somebody added to the database runs code that could read protected columns",
-        "ask the connection's owner to classify the column as protected, or to take the cast away",
+        format!("relation `{name}` cannot be read: the type of `{}` can run code of the database", column.name),
+        "a cast with a function, or a domain inside a composite, range or array type, could read protected columns",
+        "ask the connection's owner to classify the column as protected",
     )
 }

@@ -57,6 +57,9 @@ const COLUMNS: &[(&str, &str, Class, Rung)] = &[
     ("child", "id", Class::None, Rung::Raw),
     ("child", "what", Class::Name, Rung::Redacted),
     ("stepparent", "id", Class::None, Rung::Raw),
+    ("made", "id", Class::None, Rung::Raw),
+    ("made", "parts", Class::None, Rung::Raw),
+    ("boxed", "id", Class::None, Rung::Raw),
 ];
 
 /// The classification, and masks that show all three rungs.

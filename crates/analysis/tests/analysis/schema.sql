@@ -54,3 +54,5 @@ CREATE TYPE trap.box AS (a text);
 CREATE FUNCTION trap.unbox(trap.box) RETURNS text LANGUAGE sql STABLE AS 'SELECT trap.reveal()';
 CREATE CAST (trap.box AS text) WITH FUNCTION trap.unbox(trap.box) AS IMPLICIT;
 CREATE FUNCTION trap.srf() RETURNS SETOF clinic.patient LANGUAGE sql STABLE AS 'SELECT * FROM clinic.patient';
+CREATE TABLE clinic.made (id int, parts trap.probe[]);
+CREATE TABLE clinic.boxed (id int, whole trap.box);

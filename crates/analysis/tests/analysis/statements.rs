@@ -133,6 +133,9 @@ pub const ATTACKS: &[&str] = &[
     "SELECT CAST(NULL AS trap.probe)",
     "SELECT ROW('a')::trap.box::text",
     "SELECT substr(ROW('a')::trap.box, 1, 3)",
+    "SELECT coalesce(parts, '{A%}') FROM clinic.made",
+    "SELECT substr(whole, 1, 3) FROM clinic.boxed",
+    "SELECT coalesce(wing, 'A%') FROM clinic.room",
     // names that change meaning
     "WITH patient AS (SELECT id, last_name FROM patient) SELECT last_name FROM patient",
     "SELECT last_name FROM patient, (WITH patient AS (SELECT 1) SELECT * FROM patient) z",

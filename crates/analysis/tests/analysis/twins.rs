@@ -65,6 +65,7 @@ fn rows(salt: &str) -> String {
         SELECT i, 1 + i % 200, (ARRAY['hb', 'na', 'k'])[i % 3 + 1], i % 13, ((2015 + i % 8) || '-{day} {time}+00')::timestamptz,
           jsonb_build_object('unit', 'mg', 'a', jsonb_build_object('b', i))
         FROM generate_series(1, 300) i;
+        INSERT INTO clinic.made VALUES (1, NULL);
         INSERT INTO clinic.secret VALUES (1, '{salt}');
         INSERT INTO clinic.child VALUES (1, '{salt}');
         INSERT INTO clinic.stepchild VALUES (length('{salt}'), '{salt}');
