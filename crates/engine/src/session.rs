@@ -158,7 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             progress |= self.poll_agent(cx)?;
             progress |= self.poll_server(cx)?;
             self.cut_answer();
-            self.flush(cx)?;
+            // room in a full queue lets its reader go on: without this nobody would wake it
+            progress |= self.flush(cx)?;
             self.has_ended()?;
             if !progress {
                 return Ok(());
@@ -193,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// receive → analyse → decide → rewrite → record → execute
     fn poll_agent(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        if self.agent_closed || self.waiting_bytes + self.to_server.waiting() >= REQUESTS {
+        if self.agent_closed || self.holds_requests() {
             return Ok(false);
         }
         let read = match self.receiver.intake.poll_read(cx, &mut self.agent) {
@@ -222,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// check → record
     fn poll_server(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        if self.answer.len() + self.segments.size() + self.to_agent.waiting() >= ANSWERS {
+        if self.holds_answers() {
             return Ok(false);
         }
         match self.server_intake.poll_read(cx, &mut self.server) {
@@ -279,7 +280,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(released)
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+    /// Hands the sockets what waits for them; `true` if a queue that was full has room again.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let (requests, answers) = (self.holds_requests(), self.holds_answers());
         if !self.to_server.is_empty()
             && let Poll::Ready(Err(_)) = self.to_server.poll_write(cx, &mut self.server)
         {
@@ -291,7 +294,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         {
             return Err(End::AgentLost(error));
         }
-        Ok(())
+        Ok((requests && !self.holds_requests()) || (answers && !self.holds_answers()))
+    }
+
+    /// Whether so much waits for the database that no more is read from the agent.
+    fn holds_requests(&self) -> bool {
+        self.waiting_bytes + self.to_server.waiting() >= REQUESTS
+    }
+
+    /// Whether so much waits for the agent that no more is read from the database.
+    fn holds_answers(&self) -> bool {
+        self.answer.len() + self.segments.size() + self.to_agent.waiting() >= ANSWERS
     }
 
     fn has_ended(&mut self) -> Result<(), End> {

@@ -141,7 +141,7 @@ async fn our_own_errors_repeat_no_literal() {
         format!("select query_to_xml('{SECRET}', true, true, '')"),
         format!("delete from clinic.patient where ssn = '{SECRET}'"),
         format!("select ('{SECRET}' || first_name)::int from clinic.patient"),
-        format!("select first_name from clinic.patient where ('x' || '{SECRET}')::date > dob"),
+        format!("select first_name from clinic.patient where ('x' || '{SECRET}' || first_name)::date > now()"),
         format!("do $$ begin raise exception '{SECRET}'; end $$"),
         format!("set application_name to '{SECRET}'; select * from nowhere where x = '{SECRET}'"),
     ] {
