@@ -54,8 +54,8 @@ class Driver(Suite):
         shutil.copytree(self.source, source)
         chosen = (self.quick_tests or self.tests) if place.quick else self.tests
         command = [
-            self.python, "-m", "pytest", "-q", "--timeout", TEST_SECONDS, "-p", "no:cacheprovider", "-p", "transparency.tell",
-            *self.arguments, *self.connection(place), *chosen,
+            self.python, "-m", "pytest", "-q", "--timeout", TEST_SECONDS, "-p", "no:cacheprovider",
+            "-p", "transparency.tell", *self.arguments, *self.connection(place), *chosen,
         ]
         results = place.out / "results"
         env = machine_env(PYTHONPATH=HERE, TELL=results, **self.variables(place))
@@ -64,8 +64,8 @@ class Driver(Suite):
         for _ in range(GOES):
             before = results.stat().st_size if results.exists() else 0
             try:
-                status = machine.run(command, seconds=max(end - time.monotonic(), 1), log=place.out / "log", cwd=source, env=env,
-                                     alive=Progress(results).seen)
+                status = machine.run(command, seconds=max(end - time.monotonic(), 1), log=place.out / "log", cwd=source,
+                                     env=env, alive=Progress(results).seen)
             except machine.Timeout:
                 status = None
             finished = status in (0, 1, NO_TESTS_LEFT)
@@ -163,8 +163,8 @@ class SqlAlchemy(Driver):
 
     def set_up(self, cluster):
         super().set_up(cluster)
-        cluster.psql("create schema test_schema; create schema test_schema_2; create extension hstore; create extension citext",
-                     "test")
+        cluster.psql("create schema test_schema; create schema test_schema_2", "test")
+        cluster.psql("create extension hstore; create extension citext", "test")
 
     def connection(self, place):
         return ["--dburi", f"postgresql+psycopg2://postgres:ignored@{place.host}:{place.port}/test"]
