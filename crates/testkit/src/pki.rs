@@ -9,8 +9,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
-use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
+
+use crate::folder::Folder;
 
 /// An authority of its own key, which nobody trusts but who is told to.
 pub struct Authority {
@@ -36,7 +37,7 @@ pub struct Files {
     pub cert: PathBuf,
     /// The leaf's private key, PKCS #8; readable by its owner only.
     pub key: PathBuf,
-    _dir: Option<Arc<TempDir>>,
+    _dir: Option<Arc<Folder>>,
 }
 
 impl Authority {
@@ -98,7 +99,7 @@ impl Leaf {
     /// # Errors
     /// The folder cannot be written.
     pub fn write(&self) -> Result<Files> {
-        let dir = tempfile::Builder::new().prefix("chaperone-pki-").tempdir()?;
+        let dir = Folder::new("chaperone-pki-")?;
         let mut files = self.write_to(dir.path())?;
         files._dir = Some(Arc::new(dir));
         Ok(files)
