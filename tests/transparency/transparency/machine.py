@@ -1,5 +1,6 @@
 """This machine: who runs the server, its binaries, processes that end in time."""
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 ROOT = os.geteuid() == 0
+PR_SET_PDEATHSIG = 1
 
 
 class Timeout(Exception):
@@ -72,6 +74,11 @@ def is_free(port):
         return True
 
 
+def die_with_us():
+    """In a child before it begins: the kernel ends it when we are gone, also when we are killed (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def run(command, *, seconds, log, cwd=None, env=None, alive=None, **identity):
     """Runs a command with its output in a file; its exit status. It and its children are killed when time is up, or when
     `alive`, asked each second, says that it does nothing any more.
@@ -79,7 +86,7 @@ def run(command, *, seconds, log, cwd=None, env=None, alive=None, **identity):
     with open(log, "ab") as out:
         child = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            cwd=cwd, env=env, start_new_session=True, **identity,
+            cwd=cwd, env=env, start_new_session=True, preexec_fn=die_with_us, **identity,
         )
         try:
             end = time.monotonic() + seconds

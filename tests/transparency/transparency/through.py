@@ -23,7 +23,7 @@ class Process:
         with open(log, "ab") as out:
             self.child = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
-                start_new_session=True, env=machine_env(), **identity,
+                start_new_session=True, env=machine_env(), preexec_fn=machine.die_with_us, **identity,
             )
 
     def text(self):
