@@ -114,10 +114,14 @@ impl<S> Session<S> {
                 skipped = self.replies.skip_to_sync(&mut self.names);
             }
         }
-        for ordinal in skipped {
-            self.answer.finished.push(Finished { id: ordinal, outcome: Outcome::Skipped, ..Finished::default() });
-        }
+        self.skipped(&skipped);
         refusal
+    }
+
+    /// Statements that the database does not run, for an error before them.
+    pub(crate) fn skipped(&mut self, ordinals: &[u64]) {
+        let skipped = ordinals.iter().map(|id| Finished { id: *id, outcome: Outcome::Skipped, ..Finished::default() });
+        self.answer.finished.extend(skipped);
     }
 
     fn ended(&mut self, ordinal: u64, started: Instant, refusal: Option<&Refusal>, code: &str) {

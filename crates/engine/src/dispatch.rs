@@ -49,7 +49,7 @@ impl<S> Session<S> {
             Tag::Sync => {
                 // while the database copies in it ignores this message
                 if !self.copying_in {
-                    self.replies.push(Owed::Sync);
+                    self.owe(Owed::Sync);
                 }
                 self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
                 self.record_request();
@@ -61,7 +61,7 @@ impl<S> Session<S> {
             Tag::CopyData => self.part(frame.bytes),
             Tag::CopyDone | Tag::CopyFail => {
                 self.copying_in = false;
-                self.replies.push(Owed::CopyEnd);
+                self.owe(Owed::CopyEnd);
                 self.part(frame.bytes);
                 self.record_request();
             }
@@ -82,6 +82,14 @@ impl<S> Session<S> {
             return;
         }
         self.request.add(&bytes, Runnable::protocol(bytes.clone(), Effects::Possible), Vec::new());
+    }
+
+    /// The database owes an answer for what is sent now, unless it is skipping to a `Sync`.
+    fn owe(&mut self, owed: Owed) {
+        if let Some(skipped) = self.replies.push(owed) {
+            self.skipped(&skipped.ordinals());
+            skipped.take_back(&mut self.names);
+        }
     }
 
     /// A message that goes on record and nowhere else; nor do its later parts.
@@ -111,22 +119,22 @@ impl<S> Session<S> {
                 let runnable = Runnable::query(permitted, &frame.bytes, &text, effects).map_err(End::from_agent)?;
                 owed.outputs = text.outputs.into();
                 self.request.add(&frame.bytes, runnable, lines);
-                self.replies.push(Owed::Query(owed));
+                self.owe(Owed::Query(owed));
             }
             Judged::Unreadable(refusal) if !self.judge.is_shielded() => {
                 // the database's own words for its own syntax error: it is asked to parse, which runs nothing; should
                 // it succeed, a text that cannot be parsed follows
                 self.withhold(&frame.bytes, lines);
                 self.request.also(Runnable::probe(query.text).map_err(End::from_agent)?);
-                self.replies.push(Owed::Probe);
-                self.replies.push(Owed::Probed { statements: owed.statements, started: owed.started, refusal });
-                self.replies.push(Owed::Sync);
+                self.owe(Owed::Probe);
+                self.owe(Owed::Probed { statements: owed.statements, started: owed.started, refusal });
+                self.owe(Owed::Sync);
             }
             Judged::Refused(refusal) | Judged::Unreadable(refusal) => {
                 owed.refusal = Some(refusal);
                 self.withhold(&frame.bytes, lines);
                 self.request.also(Runnable::failing_query().map_err(End::from_agent)?);
-                self.replies.push(Owed::Query(owed));
+                self.owe(Owed::Query(owed));
             }
         }
         self.record_request();
@@ -177,7 +185,7 @@ impl<S> Session<S> {
 
     fn prepared(&mut self, name: &[u8], prepared: Prepared) {
         let previous = self.names.set_statement(name.to_vec(), Arc::new(prepared));
-        self.replies.push(Owed::Parse { name: name.to_vec(), previous, refusal: None });
+        self.owe(Owed::Parse { name: name.to_vec(), previous, refusal: None });
     }
 
     /// In place of a refused message of the extended protocol: one that the database refuses, after which it skips to
@@ -185,7 +193,7 @@ impl<S> Session<S> {
     fn fail(&mut self, refusal: Box<Refusal>) -> Result<(), End> {
         self.request.also(Runnable::failing_parse().map_err(End::from_agent)?);
         let previous = self.names.statement(b"").cloned();
-        self.replies.push(Owed::Parse { name: Vec::new(), previous, refusal: Some(refusal) });
+        self.owe(Owed::Parse { name: Vec::new(), previous, refusal: Some(refusal) });
         Ok(())
     }
 
@@ -207,7 +215,7 @@ impl<S> Session<S> {
         }
         let name = portal.to_vec();
         let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared }));
-        self.replies.push(Owed::Bind { name, previous });
+        self.owe(Owed::Bind { name, previous });
         self.request.add(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None), Vec::new());
         Ok(())
     }
@@ -244,7 +252,7 @@ impl<S> Session<S> {
             Object::Statement => self.names.statement(describe.name).and_then(|prepared| prepared.output.clone()),
             Object::Portal => self.names.portal(describe.name).and_then(|portal| portal.statement.output.clone()),
         };
-        self.replies.push(match describe.object {
+        self.owe(match describe.object {
             Object::Statement => Owed::DescribeStatement { output },
             Object::Portal => Owed::DescribePortal { output, hidden: false },
         });
@@ -281,11 +289,11 @@ impl<S> Session<S> {
                 line.rewritten = prepared.source.is_some();
                 if self.judge.is_shielded() {
                     self.request.also(Runnable::describe_portal(execute.portal).map_err(End::from_agent)?);
-                    self.replies.push(Owed::DescribePortal { output: prepared.output.clone(), hidden: true });
+                    self.owe(Owed::DescribePortal { output: prepared.output.clone(), hidden: true });
                 }
                 let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
                 self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
-                self.replies.push(Owed::Execute { ordinal, started: Instant::now(), rows: 0 });
+                self.owe(Owed::Execute { ordinal, started: Instant::now(), rows: 0 });
             }
             Err((refusal, ruling)) => {
                 line.decision = ruling;
@@ -302,7 +310,7 @@ impl<S> Session<S> {
             Object::Statement => self.names.close_statement(close.name),
             Object::Portal => self.names.close_portal(close.name),
         }
-        self.replies.push(Owed::Close);
+        self.owe(Owed::Close);
         self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
         Ok(())
     }
@@ -330,7 +338,7 @@ impl<S> Session<S> {
                 owed.refusal = Some(Box::new(refusal));
             }
         }
-        self.replies.push(Owed::Query(owed));
+        self.owe(Owed::Query(owed));
         self.record_request();
         Ok(())
     }

@@ -77,11 +77,19 @@ impl Query {
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     queue: VecDeque<Owed>,
+    /// The database skips to a `Sync` that the agent has not sent yet.
+    skipping: bool,
 }
 
 impl Replies {
-    pub(crate) fn push(&mut self, owed: Owed) {
+    /// Owes one more. Gives it back when the database will skip the message: it owes nothing for that one.
+    pub(crate) fn push(&mut self, owed: Owed) -> Option<Owed> {
+        if self.skipping && !matches!(owed, Owed::Sync) {
+            return Some(owed);
+        }
+        self.skipping = false;
         self.queue.push_back(owed);
+        None
     }
 
     /// What the next reply is for. Marks at the front are dropped on the way.
@@ -135,31 +143,35 @@ impl Replies {
         for owed in undo.into_iter().rev() {
             owed.take_back(names);
         }
+        self.skipping = self.queue.is_empty();
         skipped
     }
 
     /// Ordinals of every statement that has not finished; for the record when the session ends.
     pub(crate) fn unfinished(&mut self) -> Vec<u64> {
-        let mut ordinals = Vec::new();
-        for owed in self.queue.drain(..) {
-            match owed {
-                Owed::Query(Query { statements, .. }) | Owed::Probed { statements, .. } => ordinals.extend(statements),
-                Owed::Execute { ordinal, .. } => ordinals.push(ordinal),
-                Owed::Parse { .. }
-                | Owed::Bind { .. }
-                | Owed::Close
-                | Owed::DescribeStatement { .. }
-                | Owed::DescribePortal { .. }
-                | Owed::Probe
-                | Owed::Sync
-                | Owed::CopyEnd => {}
-            }
-        }
-        ordinals
+        self.queue.drain(..).flat_map(|owed| owed.ordinals()).collect()
     }
 }
 
 impl Owed {
+    /// Ordinals of the statements in it.
+    pub(crate) fn ordinals(&self) -> Vec<u64> {
+        match self {
+            Owed::Query(Query { statements, .. }) | Owed::Probed { statements, .. } => {
+                statements.iter().copied().collect()
+            }
+            Owed::Execute { ordinal, .. } => vec![*ordinal],
+            Owed::Parse { .. }
+            | Owed::Bind { .. }
+            | Owed::Close
+            | Owed::DescribeStatement { .. }
+            | Owed::DescribePortal { .. }
+            | Owed::Probe
+            | Owed::Sync
+            | Owed::CopyEnd => Vec::new(),
+        }
+    }
+
     /// Undoes what the message did to the names, since the database did not accept it.
     pub(crate) fn take_back(self, names: &mut Names) {
         match self {
@@ -190,7 +202,7 @@ mod tests {
     fn a_sync_before_the_end_of_a_copy_is_not_owed_anything() {
         let mut replies = Replies::default();
         for owed in [execute(1), Owed::Sync, Owed::Sync, Owed::CopyEnd, Owed::Sync] {
-            replies.push(owed);
+            assert!(replies.push(owed).is_none());
         }
         assert!(replies.copy_in_started());
         assert!(matches!(replies.pop(), Some(Owed::Execute { .. })));
@@ -202,21 +214,36 @@ mod tests {
     fn the_end_of_an_earlier_copy_does_not_count() {
         let mut replies = Replies::default();
         for owed in [Owed::CopyEnd, execute(1)] {
-            replies.push(owed);
+            assert!(replies.push(owed).is_none());
         }
         assert!(replies.copy_in_started());
-        replies.push(execute(2));
+        assert!(replies.push(execute(2)).is_none());
         assert!(!replies.copy_in_started());
     }
 
     #[test]
     fn a_sync_sent_before_the_copy_is_known_has_no_end_yet() {
         let mut replies = Replies::default();
-        replies.push(execute(1));
-        replies.push(Owed::Sync);
+        assert!(replies.push(execute(1)).is_none());
+        assert!(replies.push(Owed::Sync).is_none());
         assert!(replies.copy_in_started());
         assert!(matches!(replies.pop(), Some(Owed::Execute { .. })));
         assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn an_error_before_the_sync_was_sent_skips_what_is_still_to_come() {
+        let mut names = Names::default();
+        let mut replies = Replies::default();
+        assert!(replies.push(execute(1)).is_none());
+        replies.pop();
+        assert!(replies.push(execute(2)).is_none());
+        assert_eq!(replies.skip_to_sync(&mut names), vec![2]);
+        assert_eq!(replies.push(execute(3)).map(|owed| owed.ordinals()), Some(vec![3]));
+        assert!(replies.push(Owed::Sync).is_none());
+        assert!(replies.push(execute(4)).is_none());
+        assert!(matches!(replies.pop(), Some(Owed::Sync)));
+        assert!(matches!(replies.pop(), Some(Owed::Execute { ordinal: 4, .. })));
     }
 
     #[test]
@@ -224,9 +251,9 @@ mod tests {
         let mut names = Names::default();
         let mut replies = Replies::default();
         let previous = names.set_statement(b"s".to_vec(), Arc::new(Prepared::unknown()));
-        replies.push(Owed::Parse { name: b"s".to_vec(), previous, refusal: None });
-        replies.push(execute(7));
-        replies.push(Owed::Sync);
+        assert!(replies.push(Owed::Parse { name: b"s".to_vec(), previous, refusal: None }).is_none());
+        assert!(replies.push(execute(7)).is_none());
+        assert!(replies.push(Owed::Sync).is_none());
         assert_eq!(replies.skip_to_sync(&mut names), vec![7]);
         assert!(names.statement(b"s").is_none());
         assert!(matches!(replies.pop(), Some(Owed::Sync)));
