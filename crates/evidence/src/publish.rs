@@ -79,7 +79,7 @@ impl Publisher {
         self.tree.push(leaf(record));
         // no record is longer than an entry may be
         let _ = push_entry(&mut self.bundle, record);
-        if self.tree.size() % TILE_WIDTH == 0 {
+        if self.tree.size().is_multiple_of(TILE_WIDTH) {
             let name = TileName::entries(self.tree.size() / TILE_WIDTH - 1, TILE_WIDTH);
             let bundle = std::mem::take(&mut self.bundle);
             self.write(name, &bundle)?;
@@ -109,7 +109,7 @@ impl Publisher {
                 }
             }
         }
-        if size % TILE_WIDTH != 0 {
+        if !size.is_multiple_of(TILE_WIDTH) {
             let name = TileName::entries(size / TILE_WIDTH, size % TILE_WIDTH);
             let bundle = std::mem::take(&mut self.bundle);
             self.write(name, &bundle)?;

@@ -123,12 +123,12 @@ impl Scan<'_> {
     fn record(&mut self, bytes: &[u8]) -> Result<(), LedgerError> {
         self.publisher.add(bytes)?;
         let size = self.publisher.tree().size();
-        if let Some(root) = self.signed.remove(&size) {
-            if self.publisher.tree().root(size).is_none_or(|found| found.0 != root) {
-                return Err(LedgerError::Damaged(format!("the first {size} records are not those that were signed")));
-            }
+        if let Some(root) = self.signed.remove(&size)
+            && self.publisher.tree().root(size).is_none_or(|found| found.0 != root)
+        {
+            return Err(LedgerError::Damaged(format!("the first {size} records are not those that were signed")));
         }
-        if size % TILES_EVERY == 0 {
+        if size.is_multiple_of(TILES_EVERY) {
             self.publisher.write_tiles()?;
         }
         let record = Record::parse(bytes)

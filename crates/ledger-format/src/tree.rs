@@ -57,7 +57,7 @@ impl Tree {
             let Some(here) = self.levels.get_mut(level) else { return };
             here.data.extend_from_slice(&hash.0);
             let len = here.len();
-            if len % TILE_WIDTH != 0 {
+            if !len.is_multiple_of(TILE_WIDTH) {
                 return;
             }
             let Some(full) = here.get(len - TILE_WIDTH, len) else { return };
@@ -96,7 +96,7 @@ impl Tree {
             for number in from(level)..len / TILE_WIDTH {
                 tiles.push(TileName { level: Some(level), number, width: TILE_WIDTH });
             }
-            if len % TILE_WIDTH != 0 {
+            if !len.is_multiple_of(TILE_WIDTH) {
                 tiles.push(TileName { level: Some(level), number: len / TILE_WIDTH, width: len % TILE_WIDTH });
             }
             len /= TILE_WIDTH;
@@ -160,7 +160,7 @@ impl TileName {
         let digits = self.number.to_string();
         let padded = format!("{digits:0>width$}", width = digits.len().div_ceil(3) * 3);
         for (i, digit) in padded.chars().enumerate() {
-            if i % 3 == 0 {
+            if i.is_multiple_of(3) {
                 if i > 0 {
                     path.push('/');
                 }

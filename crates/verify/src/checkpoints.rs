@@ -16,7 +16,7 @@ pub(crate) struct Signed {
     pub(crate) newest: Option<Checkpoint>,
     /// Those of the history, in order.
     pub(crate) history: Vec<Checkpoint>,
-    /// Bytes of a torn entry at the end of the history.
+    /// Whether the history ends in a part of the newest.
     pub(crate) torn: bool,
 }
 
@@ -30,28 +30,46 @@ impl Signed {
 pub(crate) fn read(dir: &Path, verifier: &Verifier, report: &mut Report) -> Signed {
     let mut signed = Signed::default();
     // the history first: the newest checkpoint is written before it goes there
-    read_history(dir, verifier, &mut signed, report);
+    let torn = read_history(dir, verifier, &mut signed, report);
     match fs::read(dir.join(layout::CHECKPOINT)) {
-        Ok(note) => match verifier.verify(&note) {
-            Ok(checkpoint) => signed.newest = Some(checkpoint),
-            Err(error) => report.tampered(layout::CHECKPOINT, error),
-        },
+        Ok(note) => {
+            match verifier.verify(&note) {
+                Ok(checkpoint) => signed.newest = Some(checkpoint),
+                Err(error) => report.tampered(layout::CHECKPOINT, error),
+            }
+            if let Some((place, torn)) = torn {
+                // the newest checkpoint goes into the history after it is written: a crash leaves a part of that one
+                if note.starts_with(&torn) {
+                    signed.torn = true;
+                    report.incomplete(place, "the last checkpoint in it is cut off");
+                } else {
+                    report.tampered(place, "it does not end with a checkpoint");
+                }
+            }
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             report.incomplete(layout::CHECKPOINT, "there is none");
         }
         Err(error) => report.cannot_check(layout::CHECKPOINT, error),
     }
-    if let (Some(newest), Some(last)) = (&signed.newest, signed.history.last()) {
-        if newest.size < last.size {
-            report.tampered(layout::CHECKPOINT, "it is older than the last of the history");
-        }
+    if let (Some(newest), Some(last)) = (&signed.newest, signed.history.last())
+        && newest.size < last.size
+    {
+        report.tampered(layout::CHECKPOINT, "it is older than the last of the history");
     }
     report.counts.signed = signed.size();
     report.counts.checkpoints = signed.history.len() as u64 + u64::from(signed.newest.is_some());
     signed
 }
 
-fn read_history(dir: &Path, verifier: &Verifier, signed: &mut Signed, report: &mut Report) {
+/// Returns the name of the last file and what is after the last whole checkpoint in it, if anything is.
+fn read_history(
+    dir: &Path,
+    verifier: &Verifier,
+    signed: &mut Signed,
+    report: &mut Report,
+) -> Option<(String, Vec<u8>)> {
+    let mut end = None;
     let folder = dir.join(layout::CHECKPOINTS);
     let mut names = Vec::new();
     match fs::read_dir(&folder) {
@@ -89,12 +107,12 @@ fn read_history(dir: &Path, verifier: &Verifier, signed: &mut Signed, report: &m
             report.tampered(&place, "it is empty");
         } else if torn.is_empty() {
         } else if i + 1 == names.len() {
-            signed.torn = true;
-            report.incomplete(&place, "the last checkpoint in it is cut off");
+            end = Some((place, torn.to_vec()));
         } else {
             report.tampered(&place, "the last checkpoint in it is cut off, and there are later ones");
         }
     }
+    end
 }
 
 /// A file that the writer makes only on the way to another, or not at all.

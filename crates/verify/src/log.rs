@@ -100,7 +100,7 @@ fn tiles(root: &Path, names: &BTreeSet<TileName>, tree: &Tree, report: &mut Repo
 fn missing(names: &BTreeSet<TileName>, size: u64, report: &mut Report) {
     let mut expected = Tree::tiles(size, |_| 0);
     expected.extend((0..size / TILE_WIDTH).map(|number| TileName::entries(number, TILE_WIDTH)));
-    if size % TILE_WIDTH != 0 {
+    if !size.is_multiple_of(TILE_WIDTH) {
         expected.push(TileName::entries(size / TILE_WIDTH, size % TILE_WIDTH));
     }
     for name in expected {

@@ -14,12 +14,12 @@ fn a_torn_end_at_any_byte_loses_nothing_acknowledged() {
     let options = LedgerOptions { segment_size: 16 << 10, ..options() };
     let ledger = Ledger::open(dir.path(), options.clone()).unwrap();
     let (id, mut log) = begin(&ledger);
-    log.received(b"first", vec![statement(1)], None).wait().unwrap();
+    let _ = log.received(b"first", vec![statement(1)], None).wait().unwrap();
     // what is signed so far is kept in a copy: as if the process had been killed before the next second
     std::thread::sleep(Duration::from_millis(1500));
     let base = tempfile::tempdir().unwrap();
     copy(dir.path(), base.path());
-    log.received(b"second", vec![statement(2)], None).wait().unwrap();
+    let _ = log.received(b"second", vec![statement(2)], None).wait().unwrap();
     drop(log.answered(Bytes::from_static(b"third"), vec![finished(2)]));
     log.close(CloseReason::Agent).wait().unwrap();
     let segment = Path::new(layout::JOURNAL).join(layout::segment(0));
@@ -37,13 +37,13 @@ fn a_torn_end_at_any_byte_loses_nothing_acknowledged() {
         frames.offset()
     };
     let end = *ends.last().unwrap();
-    // each byte at which the write may have stopped, and garbage after it in every third case
-    for cut in (kept..=end).filter(|cut| cut % 3 == 0 || ends.contains(cut) || ends.contains(&(cut + 1))) {
+    // each byte at which the write may have stopped, and garbage after it in some
+    for cut in (kept..=end).filter(|cut| cut % 11 == 0 || ends.contains(cut) || ends.contains(&(cut + 1))) {
         let torn = tempfile::tempdir().unwrap();
         copy(base.path(), torn.path());
         let mut bytes = full.clone();
         bytes[cut..].fill(0);
-        if cut % 9 == 0 && cut + 40 < bytes.len() {
+        if cut % 2 == 0 && cut + 40 < bytes.len() {
             bytes[cut + 30] = 0xff;
         }
         fs::write(torn.path().join(&segment), bytes).unwrap();
@@ -80,31 +80,31 @@ fn child() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let ledger = open(Path::new(&dir));
     drop(ledger.note(Entry::service_started("1", "d", "p")));
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let ledger = ledger.clone();
-            std::thread::spawn(move || {
-                loop {
-                    let (id, mut log) = begin(&ledger);
-                    for n in 1..=200 {
-                        drop(log.received(b"select 1", vec![statement(n)], None));
-                        let answered = log.answered(Bytes::from(vec![b'r'; 300]), vec![finished(n)]).wait().unwrap();
-                        // only what is durable is told to the one who counts
-                        println!("sent {id} {}", answered.to());
-                    }
-                    drop(log.close(CloseReason::Agent));
-                }
-            })
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| work(&ledger));
+        }
+    });
+}
+
+fn work(ledger: &Ledger) -> ! {
+    loop {
+        let (id, mut log) = begin(ledger);
+        for n in 1..=200 {
+            drop(log.received(b"select 1", vec![statement(n)], None));
+            let answered = log.answered(Bytes::from(vec![b'r'; 300]), vec![finished(n)]).wait().unwrap();
+            // only what is durable is told to the one who counts
+            println!("sent {id} {}", answered.to());
+        }
+        drop(log.close(CloseReason::Agent));
     }
 }
 
 #[test]
 fn killed_at_any_instant() {
     let dir = tempfile::tempdir().unwrap();
+    // the keys are there before anybody is killed
+    open(dir.path()).shutdown().unwrap();
     let mut sent: BTreeMap<String, u64> = BTreeMap::new();
     for round in 0..20u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -120,10 +120,10 @@ fn killed_at_any_instant() {
             for line in lines.lines().map_while(Result::ok) {
                 let words: Vec<_> = line.split(' ').collect();
                 // the last line may be cut
-                if let ["sent", id, upto] = words[..] {
-                    if let (36, Ok(upto)) = (id.len(), upto.parse::<u64>()) {
-                        sent.push((id.to_owned(), upto));
-                    }
+                if let ["sent", id, upto] = words[..]
+                    && let (36, Ok(upto)) = (id.len(), upto.parse::<u64>())
+                {
+                    sent.push((id.to_owned(), upto));
                 }
             }
             sent
@@ -137,7 +137,7 @@ fn killed_at_any_instant() {
             *most = upto.max(*most);
         }
         let report = check(dir.path());
-        assert!([0, 2, 3].contains(&report.exit_code()), "round {round}: {report}");
+        assert!([0, 2].contains(&report.exit_code()), "round {round}: {report}");
         if round % 5 == 4 {
             open(dir.path()).shutdown().unwrap();
             sound(dir.path());
@@ -182,7 +182,7 @@ fn fill(dir: &Path) {
     let ledger = Ledger::open(dir, LedgerOptions { segment_size: 512 << 10, ..options() }).unwrap();
     let (id, mut log) = begin(&ledger);
     let mut kept = 0;
-    let noise: Vec<u8> = (0..50_000u64).map(|i| (i * i * 2_654_435_761 >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..50_000u64).map(|i| ((i * i * 2_654_435_761) >> 13) as u8).collect();
     let error = loop {
         match log.answered(Bytes::from(noise.clone()), vec![]).wait() {
             Ok(answered) => kept = answered.to(),

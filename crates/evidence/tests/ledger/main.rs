@@ -24,7 +24,7 @@ mod crash;
 mod tamper;
 
 fn options() -> LedgerOptions {
-    LedgerOptions { origin: "log.example".to_owned(), segment_size: 128 << 10 }
+    LedgerOptions { origin: "log.example".to_owned(), segment_size: 32 << 10 }
 }
 
 fn open(dir: &Path) -> Ledger {
@@ -80,7 +80,7 @@ fn filled(dir: &Path) {
     for id in 1..=150 {
         drop(log.received(format!("select {id}").as_bytes(), vec![statement(id)], Some("select null")));
         let noise: Vec<u8> = (0..1500u64).map(|i| (i * i * id % 251) as u8).collect();
-        log.answered(Bytes::from(noise), vec![finished(id)]).wait().unwrap();
+        let _ = log.answered(Bytes::from(noise), vec![finished(id)]).wait().unwrap();
     }
     log.mark(SessionEvent::CancelRequested).wait().unwrap();
     log.close(CloseReason::Agent).wait().unwrap();
@@ -195,7 +195,7 @@ fn many_sessions_share_the_journal() {
                 let (_, mut log) = begin(&ledger);
                 for id in 1..=120 {
                     drop(log.received(b"select 1", vec![statement(id)], None));
-                    log.answered(Bytes::from_static(b"one row"), vec![finished(id)]).wait().unwrap();
+                    let _ = log.answered(Bytes::from_static(b"one row"), vec![finished(id)]).wait().unwrap();
                 }
                 log.close(CloseReason::Agent).wait().unwrap();
             });
@@ -211,7 +211,7 @@ fn a_running_log_is_verified_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let (_, mut log) = begin(&ledger);
-    log.received(b"select 1", vec![statement(1)], None).wait().unwrap();
+    let _ = log.received(b"select 1", vec![statement(1)], None).wait().unwrap();
     let report = check(dir.path());
     assert_eq!(report.exit_code(), 2, "{report}");
     assert!(report.to_string().contains("it has no end"), "{report}");
@@ -221,7 +221,7 @@ fn a_running_log_is_verified_in_place() {
         let stop = Arc::clone(&stop);
         move || {
             while !stop.load(Ordering::Relaxed) {
-                log.answered(Bytes::from_static(b"x"), vec![]).wait().unwrap();
+                let _ = log.answered(Bytes::from_static(b"x"), vec![]).wait().unwrap();
             }
             log.close(CloseReason::Agent).wait().unwrap();
         }

@@ -16,11 +16,11 @@ impl Random {
 
 /// A log small enough to verify some thousand times.
 fn small(dir: &Path) {
-    let ledger = Ledger::open(dir, LedgerOptions { segment_size: 4096, ..options() }).unwrap();
+    let ledger = Ledger::open(dir, LedgerOptions { segment_size: 2048, ..options() }).unwrap();
     let (_, mut log) = begin(&ledger);
-    for id in 1..=6 {
+    for id in 1..=3 {
         drop(log.received(b"select 1", vec![statement(id)], None));
-        log.answered(Bytes::from(vec![7; 600]), vec![finished(id)]).wait().unwrap();
+        let _ = log.answered(Bytes::from(vec![7; 600]), vec![finished(id)]).wait().unwrap();
     }
     log.close(CloseReason::Agent).wait().unwrap();
     ledger.shutdown().unwrap();
@@ -33,7 +33,7 @@ fn every_byte_counts() {
     sound(dir.path());
     let vkey = vkey(dir.path());
     let files = files(dir.path());
-    assert!(files.len() >= 6, "{files:?}");
+    assert!(files.len() >= 5, "{files:?}");
     for file in files {
         let good = fs::read(&file).unwrap();
         for at in 0..good.len() {
