@@ -57,8 +57,7 @@ pub(crate) fn text(
     let mut run = String::new();
     let mut outputs = Vec::with_capacity(permits.len());
     for (i, permit) in permits.into_iter().enumerate() {
-        let protection = shield.protection(permit.masks());
-        let Rewritten { text, output } = chaperone_analysis::rewrite(statements, i, &protection)?;
+        let Rewritten { text, output } = shield.rewrite(statements, i, permit.masks())?;
         if i > 0 {
             run.push_str("; ");
         }

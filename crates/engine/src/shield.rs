@@ -1,12 +1,13 @@
 //! What masks statements on a connection that holds protected data: the live catalog, the classes, the session's masks.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
-use chaperone_analysis::{Protection, Statements};
-use chaperone_model::{Facts, Masks, TableClasses, TableName};
+use chaperone_analysis::{Protection, Rewritten, Statements};
+use chaperone_model::{Facts, Masks, Refusal, TableClasses, TableName};
 use chaperone_policy::Authority;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -32,7 +33,13 @@ pub(crate) struct Shield {
     cutoff_year: i32,
     /// Grows whenever any of the above is replaced.
     pub(crate) generation: u64,
+    /// What was rewritten under all of the above, by the exact text of the statement.
+    known: RefCell<HashMap<Box<str>, Rewritten>>,
 }
+
+/// Rewritten statements that a session remembers, and the longest of them in bytes.
+const KNOWN: usize = 256;
+const LONGEST_KNOWN: usize = 16 * 1024;
 
 impl Shield {
     pub(crate) fn new(
@@ -44,17 +51,32 @@ impl Shield {
     ) -> Self {
         let columns = catalog.columns_of(tables.keys());
         let masks = authority.masks(&columns, now);
-        Shield { catalog, tables, masks, cutoff_year: cutoff_year(now), generation }
+        Shield { catalog, tables, masks, cutoff_year: cutoff_year(now), generation, known: RefCell::default() }
     }
 
-    /// The protection under the masks of a permit.
-    pub(crate) fn protection<'a>(&'a self, masks: &'a Masks) -> Protection<'a> {
-        Protection {
+    /// Statement `i` under the masks of its permit.
+    pub(crate) fn rewrite(&self, statements: &Statements, i: usize, masks: &Arc<Masks>) -> Result<Rewritten, Refusal> {
+        let text = statements.text(i);
+        // what is remembered is remembered under these masks only
+        let ours = Arc::ptr_eq(masks, &self.masks) && text.len() <= LONGEST_KNOWN;
+        if ours && let Some(known) = self.known.borrow().get(text) {
+            return Ok(known.clone());
+        }
+        let protection = Protection {
             catalog: &self.catalog,
             classification: &self.tables,
             masks,
             cutoff_year: self.cutoff_year,
+        };
+        let rewritten = chaperone_analysis::rewrite(statements, i, &protection)?;
+        if ours {
+            let mut known = self.known.borrow_mut();
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(text.into(), rewritten.clone());
         }
+        Ok(rewritten)
     }
 
     /// The facts of a statement, its relations resolved as the server resolves them.
