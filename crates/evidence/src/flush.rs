@@ -7,11 +7,12 @@ use std::sync::mpsc::Sender;
 use chaperone_ledger_format::tree::push_entry;
 
 use crate::journal::Journal;
-use crate::queue::{Item, Queue};
+use crate::queue::{FailOnPanic, Item, Queue};
 
 /// Writes what waits until the queue is closed or a write fails. Records that became durable go to `durable`, as
 /// entries of a bundle.
 pub(crate) fn run(queue: &Arc<Queue>, mut journal: Journal, durable: &Sender<Vec<u8>>) {
+    let _guard = FailOnPanic(queue);
     let mut items: VecDeque<Item> = VecDeque::new();
     while queue.take(&mut items).is_some() {
         if let Err(error) = journal.append(&items) {

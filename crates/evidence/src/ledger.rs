@@ -146,11 +146,9 @@ impl Inner {
         self.queue.close();
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { flusher, publisher, _folder }) = running {
-            // a thread that panicked has failed; nothing more can be done about it here
-            let failed = flusher.join().is_err() | publisher.join().is_err();
-            if failed {
-                self.queue.fail(LedgerError::Damaged("a thread of the log panicked".to_owned()));
-            }
+            // a thread that panicked has failed the queue
+            let _ = flusher.join();
+            let _ = publisher.join();
         }
     }
 }

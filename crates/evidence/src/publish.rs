@@ -15,7 +15,7 @@ use chaperone_ledger_format::tree::{TILE_WIDTH, TileName, Tree, entries, leaf, p
 
 use crate::LedgerError;
 use crate::folder::{Folder, write_whole};
-use crate::queue::{Queue, now};
+use crate::queue::{FailOnPanic, Queue, now};
 
 /// A checkpoint is signed this long after the one before, if there is something new.
 const EVERY: Duration = Duration::from_secs(1);
@@ -175,6 +175,7 @@ impl Publisher {
 
 /// Publishes until the flusher is gone, then once more.
 pub(crate) fn run(queue: &Arc<Queue>, mut publisher: Publisher, durable: &Receiver<Vec<u8>>) {
+    let _guard = FailOnPanic(queue);
     if let Err(error) = publish(queue, &mut publisher, durable) {
         tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be published");
         queue.fail(error);

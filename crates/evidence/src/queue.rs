@@ -128,6 +128,18 @@ impl Queue {
     }
 }
 
+/// Fails the queue when the thread that holds it panics: nobody may wait for ever for a thread that is gone.
+#[derive(Debug)]
+pub(crate) struct FailOnPanic<'a>(pub(crate) &'a Queue);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(LedgerError::Damaged("a thread of the log panicked".to_owned()));
+        }
+    }
+}
+
 /// The time of a record.
 pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -170,5 +182,29 @@ impl Pending {
                 Poll::Pending => std::thread::park(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chaperone_ledger_format::record::Alert;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_leaves_nobody_waiting() {
+        let queue = Arc::new(Queue::default());
+        let alert = || Body::Alert(Alert { rule: "x".to_owned() });
+        let waiting = queue.push_record(None, alert());
+        let panics = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                let _guard = FailOnPanic(&queue);
+                panic!("as a bug would");
+            }
+        });
+        assert!(panics.join().is_err());
+        assert!(matches!(waiting.wait(), Err(LedgerError::Damaged(_))));
+        assert!(matches!(queue.push_record(None, alert()).wait(), Err(LedgerError::Damaged(_))));
     }
 }
