@@ -29,14 +29,22 @@ pub fn read(folder: &Path) -> Result<Vec<(String, String)>> {
         }
     }
     if files.is_empty() {
-        bail!("no `*.cedar` file in `{}`: without a policy nothing is permitted, so nothing is served", folder.display());
+        bail!(
+            "no `*.cedar` file in `{}`: without a policy nothing is permitted, so nothing is served",
+            folder.display()
+        );
     }
     files.sort();
     Ok(files)
 }
 
 /// Watches a folder of policies for as long as the gateway runs.
-pub async fn watch(folder: PathBuf, mut known: Vec<(String, String)>, policies: watch::Sender<Arc<PolicySet>>, engine: Engine) {
+pub async fn watch(
+    folder: PathBuf,
+    mut known: Vec<(String, String)>,
+    policies: watch::Sender<Arc<PolicySet>>,
+    engine: Engine,
+) {
     let mut hangup = signal(SignalKind::hangup()).ok();
     loop {
         let asked = async {

@@ -109,7 +109,9 @@ fn connection(name: &str, raw: config::Connection) -> Result<Connection> {
     let classification = match (raw.classification, raw.phi) {
         (Some(path), None) => classification(&path)?,
         (None, Some(Phi::None)) => (Arc::new(Classification::NoPhi), "none".to_owned()),
-        (None, None) => bail!("say what it holds: `classification: FILE`, or `phi: none` if it holds no protected data"),
+        (None, None) => {
+            bail!("say what it holds: `classification: FILE`, or `phi: none` if it holds no protected data")
+        }
         (Some(_), Some(_)) => bail!("`classification` and `phi: none` exclude each other"),
     };
     let defaults = Limits::default();
@@ -157,7 +159,12 @@ pub fn check(path: &Path) -> Result<()> {
     let resolved = resolve(config, &text)?;
     println!("configuration {} is good", path.display());
     println!("  listens on {}{}", resolved.listen, if resolved.tls.is_some() { " with TLS" } else { " in the clear" });
-    println!("  policies {} ({} in {} files)", resolved.policies.version(), resolved.policies.len(), resolved.policy_files.len());
+    println!(
+        "  policies {} ({} in {} files)",
+        resolved.policies.version(),
+        resolved.policies.len(),
+        resolved.policy_files.len()
+    );
     let named = resolved.policies.connections();
     for connection in &resolved.connections {
         let what = match &*connection.classification {

@@ -30,11 +30,7 @@ pub fn run(path: &Path) -> Result<()> {
 
 /// A runtime for everything that waits.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK)
-        .build()
-        .context("no runtime")
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build().context("no runtime")
 }
 
 /// Serves a resolved configuration until `stop` resolves. `ready` is told the address.
@@ -43,8 +39,18 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<()> {
-    let Resolved { listen, tls, identity, connections, policies, policy_folder, policy_files, evidence, limits, digest } =
-        resolved;
+    let Resolved {
+        listen,
+        tls,
+        identity,
+        connections,
+        policies,
+        policy_folder,
+        policy_files,
+        evidence,
+        limits,
+        digest,
+    } = resolved;
     // opening recovers what an earlier run left, which may take a while: not on the runtime's threads
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&evidence.0, evidence.1))
         .await

@@ -89,7 +89,10 @@ fn as_json(mut decoded: DecodedRecord, payloads: bool) -> Result<()> {
     if let Some(object) = json.as_object_mut() {
         object.insert("index".to_owned(), decoded.index.into());
         if payloads && let Payload::Opened(opened) = &decoded.payload {
-            object.insert("opened".to_owned(), json!({ "run": opened.note.run, "text": transcript::lines(&opened.bytes, &decoded.record.body) }));
+            object.insert(
+                "opened".to_owned(),
+                json!({ "run": opened.note.run, "text": transcript::lines(&opened.bytes, &decoded.record.body) }),
+            );
         }
     }
     println!("{json}");
@@ -120,9 +123,17 @@ fn as_text(decoded: &DecodedRecord) {
                 let refers = line.refers_to.map(|id| format!(" of #{id}")).unwrap_or_default();
                 println!("               #{} {:?}{refers}: {what}", line.id, line.op);
                 let ruling = &line.decision;
-                let by = if ruling.policies.is_empty() { String::new() } else { format!(" by {}", ruling.policies.join(", ")) };
+                let by = if ruling.policies.is_empty() {
+                    String::new()
+                } else {
+                    format!(" by {}", ruling.policies.join(", "))
+                };
                 let rule = ruling.rule.as_deref().map(|rule| format!(" rule {rule}")).unwrap_or_default();
-                println!("                       {:?}{by}{rule}{}", ruling.verdict, if line.rewritten { ", masked" } else { "" });
+                println!(
+                    "                       {:?}{by}{rule}{}",
+                    ruling.verdict,
+                    if line.rewritten { ", masked" } else { "" }
+                );
             }
         }
         Body::Answered(answered) => {

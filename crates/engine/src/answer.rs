@@ -12,21 +12,25 @@ use crate::session::Session;
 
 impl<S> Session<S> {
     /// A statement ran to its end.
-    pub(crate) fn completed(&mut self, complete: Option<&CommandComplete<'_>>) {
+    pub(crate) fn completed(&mut self, complete: Option<&CommandComplete<'_>>) -> Result<(), End> {
         let (ordinal, started, rows) = match self.replies.front() {
             Some(Owed::Query(query)) => {
-                let Some(ordinal) = query.statements.pop_front() else { return };
+                let Some(ordinal) = query.statements.pop_front() else { return Ok(()) };
                 query.outputs.pop_front();
                 query.checked = false;
                 let rows = std::mem::take(&mut query.rows);
-                (ordinal, query.started, rows)
+                let statement = (ordinal, query.started, rows);
+                if complete.is_some_and(|complete| complete.verb() == b"COPY") {
+                    self.replies.copy_in_ended();
+                }
+                statement
             }
-            Some(Owed::Execute { ordinal, started, rows }) => {
+            Some(Owed::Execute { ordinal, started, rows, .. }) => {
                 let statement = (*ordinal, *started, *rows);
                 self.replies.pop();
                 statement
             }
-            _ => return,
+            _ => return Err(End::ServerViolation("an answer that nothing asked for")),
         };
         let tag = complete.and_then(|complete| std::str::from_utf8(complete.verb()).ok()).map(str::to_owned);
         let rows = complete.and_then(CommandComplete::rows).unwrap_or(rows);
@@ -43,12 +47,13 @@ impl<S> Session<S> {
             code: None,
             micros: micros(started),
         });
+        Ok(())
     }
 
     /// A portal gave the rows that were asked for, and has more.
     pub(crate) fn suspended(&mut self) -> Result<(), End> {
         match self.replies.pop() {
-            Some(Owed::Execute { ordinal, started, rows }) => {
+            Some(Owed::Execute { ordinal, started, rows, .. }) => {
                 self.answer.finished.push(Finished {
                     id: ordinal,
                     outcome: Outcome::Suspended,
@@ -81,6 +86,8 @@ impl<S> Session<S> {
                 skipped.extend(statements);
             }
             Some(_) => {
+                // a copy that runs in the extended protocol is over; in the simple one `ReadyForQuery` says so
+                self.copying_in = false;
                 match self.replies.pop() {
                     Some(Owed::Parse { name, previous, refusal: refused }) => {
                         self.names.restore_statement(name, previous);
@@ -103,7 +110,7 @@ impl<S> Session<S> {
                     }
                     Some(
                         Owed::Query(Query { .. })
-                        | Owed::Close
+                        | Owed::Close { .. }
                         | Owed::DescribeStatement { .. }
                         | Owed::DescribePortal { .. }
                         | Owed::Sync

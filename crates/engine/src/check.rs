@@ -110,11 +110,11 @@ impl<S> Session<S> {
             Tag::NoData => self.no_data(),
             Tag::CommandComplete => {
                 let complete = CommandComplete::parse(body).map_err(End::from_server)?;
-                self.completed(Some(&complete));
+                self.completed(Some(&complete))?;
                 Ok(Pass::Keep)
             }
             Tag::EmptyQueryResponse | Tag::FunctionCallResponse => {
-                self.completed(None);
+                self.completed(None)?;
                 Ok(Pass::Keep)
             }
             Tag::PortalSuspended => {
@@ -128,7 +128,7 @@ impl<S> Session<S> {
                 _ => Err(unasked()),
             },
             Tag::BindComplete => self.settle(|owed| matches!(owed, Owed::Bind { .. })),
-            Tag::CloseComplete => self.settle(|owed| matches!(owed, Owed::Close)),
+            Tag::CloseComplete => self.settle(|owed| matches!(owed, Owed::Close { .. })),
             Tag::ParameterDescription | Tag::CopyOutResponse | Tag::CopyDone => Ok(Pass::Keep),
             Tag::ErrorResponse => self.error(body),
             Tag::NoticeResponse if self.judge.is_shielded() => Ok(Pass::Replace(scrubbed(body)?)),
@@ -144,10 +144,9 @@ impl<S> Session<S> {
                 }
             }
             // log-in is over, and replication is refused at its start
-            Tag::Authentication
-            | Tag::BackendKeyData
-            | Tag::NegotiateProtocolVersion
-            | Tag::CopyBothResponse => Err(End::ServerViolation("message type")),
+            Tag::Authentication | Tag::BackendKeyData | Tag::NegotiateProtocolVersion | Tag::CopyBothResponse => {
+                Err(End::ServerViolation("message type"))
+            }
         }
     }
 
@@ -162,8 +161,11 @@ impl<S> Session<S> {
                 }
                 Ok(())
             }
-            Some(Owed::Execute { rows, .. }) => {
+            Some(Owed::Execute { rows, checked, .. }) => {
                 *rows += 1;
+                if shielded && tag == Tag::DataRow && !*checked {
+                    return Err(End::Disagreement);
+                }
                 Ok(())
             }
             _ => Err(unasked()),
@@ -185,6 +187,9 @@ impl<S> Session<S> {
         }
         if described {
             self.replies.pop();
+        }
+        if hidden {
+            self.replies.front_is_checked();
         }
         Ok(if hidden { Pass::Drop } else { Pass::Keep })
     }
@@ -209,6 +214,8 @@ impl<S> Session<S> {
             Some(Owed::Query(_) | Owed::Sync) => {}
             _ => return Err(unasked()),
         }
+        self.replies.ready();
+        self.settled = self.replies.is_empty();
         self.transaction = status;
         self.copying_in = false;
         if status == TransactionStatus::Idle && self.replies.is_empty() {
@@ -219,13 +226,12 @@ impl<S> Session<S> {
 
     fn error(&mut self, body: &[u8]) -> Result<Pass, End> {
         let fields = Fields::parse(body).map_err(End::from_server)?;
-        if matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic)) {
-            self.server_said_goodbye = true;
-        }
+        let goodbye = matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic));
+        self.server_said_goodbye |= goodbye;
         Ok(match self.failed(fields.code()) {
-            Some(refusal) => Pass::Replace(refused(&refusal)),
-            None if self.judge.is_shielded() => Pass::Replace(scrubbed(body)?),
-            None => Pass::Keep,
+            Some(refusal) if !goodbye => Pass::Replace(refused(&refusal)),
+            _ if self.judge.is_shielded() => Pass::Replace(scrubbed(body)?),
+            _ => Pass::Keep,
         })
     }
 

@@ -221,6 +221,19 @@ impl Judge {
         Ok(())
     }
 
+    /// A text that the database may read in another way than we do could be anything.
+    pub(crate) fn ambiguous(&mut self, op: Op) -> (Vec<Statement>, Judged) {
+        self.unreadable(op, Refusal {
+            code: SqlState::FEATURE_NOT_SUPPORTED,
+            rule: "analysis.encoding",
+            message: "the statement cannot be read with certainty".to_owned(),
+            detail: "a backslash follows a character that is not ASCII, and an earlier message that is not answered may \
+                     change the client encoding"
+                .to_owned(),
+            hint: "send it when everything before it is answered".to_owned(),
+        })
+    }
+
     /// A text that we cannot read could be anything, so it needs every permission there is; where something is
     /// protected it cannot be masked, and is refused.
     fn unreadable(&mut self, op: Op, refusal: Refusal) -> (Vec<Statement>, Judged) {
@@ -235,7 +248,12 @@ impl Judge {
             Decision::Allow(permit) => {
                 line.decision = Ruling::allowed(permit.policies());
                 let (text, permitted) = rewrite::as_sent(permit);
-                Judged::Run(Cleared { text, permitted, effects: Effects::Possible, facts: Some(Arc::new(facts.clone())) })
+                Judged::Run(Cleared {
+                    text,
+                    permitted,
+                    effects: Effects::Possible,
+                    facts: Some(Arc::new(facts.clone())),
+                })
             }
             Decision::Deny(_) => {
                 line.decision = Ruling::refused(&refusal);
@@ -294,15 +312,7 @@ pub(crate) fn function_call() -> Facts {
 
 /// What a text needs that could be anything.
 fn anything() -> Facts {
-    let all = [
-        Action::Select,
-        Action::Insert,
-        Action::Update,
-        Action::Delete,
-        Action::Call,
-        Action::Ddl,
-        Action::Copy,
-    ];
+    let all = [Action::Select, Action::Insert, Action::Update, Action::Delete, Action::Call, Action::Ddl, Action::Copy];
     Facts {
         kind: "UNREADABLE".to_owned(),
         needs: all.into_iter().map(|action| Need { action, table: None }).collect(),

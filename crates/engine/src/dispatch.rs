@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use chaperone_evidence::{Op, Ruling, Statement};
-use chaperone_model::{Effects, Refusal, SqlState};
-use chaperone_wire::postgres::frontend::{self, Object, Tag};
+use chaperone_model::{Action, Effects, Facts, Refusal, SqlState};
 use chaperone_wire::postgres::Frame;
+use chaperone_wire::postgres::frontend::{self, Object, Tag};
 
 use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
@@ -84,8 +84,36 @@ impl<S> Session<S> {
         self.request.add(&bytes, Runnable::protocol(bytes.clone(), Effects::Possible), Vec::new());
     }
 
+    /// Whether a message names what may or may not be there: it was given or closed in an earlier segment whose end
+    /// is not known. If the database skipped that, the name still means what it meant before.
+    pub(crate) fn must_wait(&self, input: &Input) -> Result<bool, End> {
+        let (Input::Message(frame) | Input::Start(frame)) = input else { return Ok(false) };
+        let unknown = || self.names.closed.is_some_and(|segment| !self.replies.is_known(segment));
+        let statement = |name: &[u8]| match self.names.statement(name) {
+            Some(prepared) => !self.replies.is_known(prepared.sent.segment),
+            None => unknown(),
+        };
+        let portal = |name: &[u8]| match self.names.portal(name) {
+            Some(portal) => !self.replies.is_known(portal.sent.segment),
+            None => unknown(),
+        };
+        Ok(match Tag::from_byte(frame.tag) {
+            Some(Tag::Bind) => statement(frontend::bind_names(frame.body()).map_err(End::from_agent)?.1),
+            Some(Tag::Execute) => portal(frontend::Execute::parse(frame.body()).map_err(End::from_agent)?.portal),
+            Some(Tag::Describe) => {
+                let describe = frontend::Describe::parse(frame.body()).map_err(End::from_agent)?;
+                match describe.object {
+                    Object::Statement => statement(describe.name),
+                    Object::Portal => portal(describe.name),
+                }
+            }
+            _ => false,
+        })
+    }
+
     /// The database owes an answer for what is sent now, unless it is skipping to a `Sync`.
     fn owe(&mut self, owed: Owed) {
+        self.settled = false;
         if let Some(skipped) = self.replies.push(owed) {
             self.skipped(&skipped.ordinals());
             skipped.take_back(&mut self.names);
@@ -109,7 +137,13 @@ impl<S> Session<S> {
     fn query(&mut self, frame: Frame) -> Result<(), End> {
         let query = frontend::Query::parse(frame.body()).map_err(End::from_agent)?;
         let text = String::from_utf8_lossy(query.text);
-        let (lines, judged) = self.judge.text(&text, Op::Query);
+        let (lines, judged) = match self.may_be_read_otherwise(query.text) {
+            true => self.judge.ambiguous(Op::Query),
+            false => self.judge.text(&text, Op::Query),
+        };
+        if lines.iter().any(|line| gives_names(line.facts.as_ref())) {
+            self.names.shared_with_sql();
+        }
         let mut owed = Query::of(lines.iter().map(|line| line.id));
         match judged {
             Judged::Run(Cleared { text, permitted, effects, .. }) => {
@@ -125,7 +159,7 @@ impl<S> Session<S> {
                 // the database's own words for its own syntax error: it is asked to parse, which runs nothing; should
                 // it succeed, a text that cannot be parsed follows
                 self.withhold(&frame.bytes, lines);
-                self.request.also(Runnable::probe(query.text).map_err(End::from_agent)?);
+                self.request.also(Runnable::probe(query.text, &[], true).map_err(End::from_agent)?);
                 self.owe(Owed::Probe);
                 self.owe(Owed::Probed { statements: owed.statements, started: owed.started, refusal });
                 self.owe(Owed::Sync);
@@ -141,19 +175,26 @@ impl<S> Session<S> {
         Ok(())
     }
 
+    /// Whether the database may read the text as another than we do: it may have been told a client encoding in which
+    /// a backslash can be the second half of a character, and has not yet reported that, which ends the session.
+    fn may_be_read_otherwise(&self, text: &[u8]) -> bool {
+        !self.settled
+            && !self.judge.is_shielded()
+            && text.windows(2).any(|pair| matches!(pair, [first, b'\\'] if !first.is_ascii()))
+    }
+
     fn parse(&mut self, frame: Frame) -> Result<(), End> {
         let parse = frontend::Parse::parse(frame.body()).map_err(End::from_agent)?;
         let text = String::from_utf8_lossy(parse.text);
-        let (lines, judged) = self.judge.text(&text, Op::Prepare);
+        let (lines, judged) = match self.may_be_read_otherwise(parse.text) {
+            true => self.judge.ambiguous(Op::Prepare),
+            false => self.judge.text(&text, Op::Prepare),
+        };
         let ordinal = lines.first().map_or(0, |line| line.id);
         match judged {
             Judged::Run(cleared) => {
                 let source = cleared.text.run.as_ref().map(|run| {
-                    Arc::new(Source {
-                        text: text.into_owned(),
-                        run: run.clone(),
-                        generation: self.judge.generation(),
-                    })
+                    Arc::new(Source { text: text.into_owned(), run: run.clone(), generation: self.judge.generation() })
                 });
                 if let Some(run) = &cleared.text.run {
                     self.request.runs(run);
@@ -165,15 +206,17 @@ impl<S> Session<S> {
                     facts: cleared.facts,
                     output: cleared.text.outputs.into_iter().next(),
                     source,
-                    readable: true,
+                    sent: self.names.moment(self.replies.segment()),
                 };
                 self.prepared(parse.name, prepared);
                 self.request.add(&frame.bytes, runnable, lines);
             }
-            Judged::Unreadable(_) if !self.judge.is_shielded() => {
-                // the database's own words for its own syntax error; should it parse, it still cannot be run
-                self.prepared(parse.name, Prepared { ordinal, readable: false, ..Prepared::unknown() });
-                self.request.add(&frame.bytes, Runnable::unread_parse(frame.bytes.clone()), lines);
+            Judged::Unreadable(refusal) if !self.judge.is_shielded() => {
+                // as for a simple query: the database's own words, and nothing that could be run
+                self.withhold(&frame.bytes, lines);
+                self.request.also(Runnable::probe(parse.text, &parse.types, false).map_err(End::from_agent)?);
+                self.owe(Owed::Probe);
+                self.owe(Owed::Probed { statements: [].into(), started: Instant::now(), refusal });
             }
             Judged::Refused(refusal) | Judged::Unreadable(refusal) => {
                 self.withhold(&frame.bytes, lines);
@@ -200,13 +243,13 @@ impl<S> Session<S> {
     fn bind(&mut self, frame: Frame) -> Result<(), End> {
         let (portal, statement) = frontend::bind_names(frame.body()).map_err(End::from_agent)?;
         let prepared = match self.names.statement(statement) {
-            Some(prepared) => prepared.clone(),
-            None if self.judge.is_shielded() => {
+            Some(prepared) if !self.names.may_be_anothers(statement, prepared.sent) => prepared.clone(),
+            _ if self.judge.is_shielded() => {
                 self.withhold(&frame.bytes, Vec::new());
                 self.fail(Box::new(unknown_name("26000", "prepared statement")))?;
                 return Ok(());
             }
-            None => Arc::new(Prepared::unknown()),
+            _ => Arc::new(Prepared::unknown()),
         };
         if let Some(refusal) = self.stale(&prepared) {
             self.withhold(&frame.bytes, Vec::new());
@@ -214,18 +257,18 @@ impl<S> Session<S> {
             return Ok(());
         }
         let name = portal.to_vec();
-        let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared }));
+        let sent = self.names.moment(self.replies.segment());
+        // planning computes what is declared to be constant, so it may run code
+        let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
+        let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared, sent }));
         self.owe(Owed::Bind { name, previous });
-        self.request.add(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None), Vec::new());
+        self.request.add(&frame.bytes, Runnable::protocol(frame.bytes.clone(), effects), Vec::new());
         Ok(())
     }
 
     /// A statement that was prepared under another policy or catalog is looked at again: it may go on when it would
     /// be prepared just the same.
     fn stale(&mut self, prepared: &Prepared) -> Option<Box<Refusal>> {
-        if !prepared.readable {
-            return Some(Box::new(unreadable()));
-        }
         let source = prepared.source.as_ref()?;
         if let Err(refusal) = self.judge.refresh() {
             return Some(Box::new(refusal));
@@ -263,13 +306,13 @@ impl<S> Session<S> {
     fn execute(&mut self, frame: Frame) -> Result<(), End> {
         let execute = frontend::Execute::parse(frame.body()).map_err(End::from_agent)?;
         let prepared = match self.names.portal(execute.portal) {
-            Some(portal) => portal.statement.clone(),
-            None if self.judge.is_shielded() => {
+            Some(portal) if !self.names.may_be_anothers(execute.portal, portal.sent) => portal.statement.clone(),
+            _ if self.judge.is_shielded() => {
                 self.withhold(&frame.bytes, Vec::new());
                 self.fail(Box::new(unknown_name("34000", "portal")))?;
                 return Ok(());
             }
-            None => Arc::new(Prepared::unknown()),
+            _ => Arc::new(Prepared::unknown()),
         };
         let ordinal = self.judge.ordinal();
         let judged = match self.stale(&prepared) {
@@ -287,13 +330,16 @@ impl<S> Session<S> {
             Ok((permit, ruling)) => {
                 line.decision = ruling;
                 line.rewritten = prepared.source.is_some();
+                if gives_names(prepared.facts.as_deref()) {
+                    self.names.shared_with_sql();
+                }
                 if self.judge.is_shielded() {
                     self.request.also(Runnable::describe_portal(execute.portal).map_err(End::from_agent)?);
                     self.owe(Owed::DescribePortal { output: prepared.output.clone(), hidden: true });
                 }
                 let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
                 self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
-                self.owe(Owed::Execute { ordinal, started: Instant::now(), rows: 0 });
+                self.owe(Owed::Execute { ordinal, started: Instant::now(), rows: 0, checked: false });
             }
             Err((refusal, ruling)) => {
                 line.decision = ruling;
@@ -306,11 +352,12 @@ impl<S> Session<S> {
 
     fn close(&mut self, frame: Frame) -> Result<(), End> {
         let close = frontend::Close::parse(frame.body()).map_err(End::from_agent)?;
-        match close.object {
-            Object::Statement => self.names.close_statement(close.name),
-            Object::Portal => self.names.close_portal(close.name),
-        }
-        self.owe(Owed::Close);
+        let (statement, portal) = match close.object {
+            Object::Statement => (self.names.close_statement(close.name), None),
+            Object::Portal => (None, self.names.close_portal(close.name)),
+        };
+        self.names.closed = Some(self.replies.segment());
+        self.owe(Owed::Close { name: close.name.to_vec(), statement, portal });
         self.request.pass(&frame.bytes, Runnable::protocol(frame.bytes.clone(), Effects::None));
         Ok(())
     }
@@ -350,18 +397,17 @@ fn unknown_name(code: &'static str, what: &str) -> Refusal {
         rule: "masking.prepared",
         message: format!("{what} does not exist"),
         detail: format!("no {what} of this name was made by the extended protocol in this session"),
-        hint: "prepare and bind it with the driver; names made by `PREPARE` or `DECLARE` cannot be used here".to_owned(),
+        hint: "prepare and bind it with the driver; names made by `PREPARE` or `DECLARE` cannot be used here"
+            .to_owned(),
     }
 }
 
-fn unreadable() -> Refusal {
-    Refusal {
-        code: SqlState::SYNTAX_ERROR,
-        rule: "analysis.syntax",
-        message: "the statement cannot be read".to_owned(),
-        detail: "the gateway decides every statement, and does not know this one's grammar".to_owned(),
-        hint: "rewrite the statement with the grammar of PostgreSQL 18 or earlier".to_owned(),
-    }
+/// Whether running it may give a name in the spaces that the protocol shares with SQL.
+fn gives_names(facts: Option<&Facts>) -> bool {
+    facts.is_none_or(|facts| {
+        matches!(&*facts.kind, "PREPARE" | "DECLARE CURSOR" | "UNREADABLE")
+            || facts.needs.iter().any(|need| need.action == Action::Call)
+    })
 }
 
 fn function_call_refused() -> Refusal {

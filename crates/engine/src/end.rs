@@ -129,11 +129,7 @@ impl End {
                 "the policy no longer permits this principal to use this connection",
                 "ask the owner of the policy; a model version that was taken off its list needs the new one",
             ),
-            End::Drained => (
-                SqlState::ADMIN_SHUTDOWN,
-                "the gateway is shutting down",
-                "connect again",
-            ),
+            End::Drained => (SqlState::ADMIN_SHUTDOWN, "the gateway is shutting down", "connect again"),
         };
         Some(Farewell { code, message, hint })
     }

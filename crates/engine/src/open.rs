@@ -167,9 +167,7 @@ async fn reach(connection: &Connection, parameters: &[(String, String)]) -> Resu
         failed(&error);
         match error {
             // about a startup parameter of the agent's; what concerns our own log-in (class 28) is not its business
-            UpstreamError::Server { code, message }
-                if connection.tables().is_none() && !code.starts_with("28") =>
-            {
+            UpstreamError::Server { code, message } if connection.tables().is_none() && !code.starts_with("28") => {
                 OpenError::Server(message)
             }
             _ => OpenError::Refused(Box::new(unreachable(&connection.name))),
@@ -235,6 +233,8 @@ impl Opened {
             names: Default::default(),
             transaction: TransactionStatus::Idle,
             copying_in: false,
+            settled: true,
+            held: None,
             log: self.log,
             registered: self.registered,
             clock: self.clock,
@@ -282,8 +282,22 @@ fn allowed(name: &str, value: &str) -> Result<(), Refusal> {
 /// quote or a backslash (PostgreSQL manual 24.3, the encodings that a server does not allow for itself).
 pub(crate) fn encoding_is_safe(name: &[u8]) -> bool {
     const UNSAFE: [&str; 16] = [
-        "sjis", "mskanji", "shiftjis", "win932", "windows932", "shiftjis2004", "big5", "win950", "windows950", "gbk",
-        "win936", "windows936", "uhc", "win949", "windows949", "gb18030",
+        "sjis",
+        "mskanji",
+        "shiftjis",
+        "win932",
+        "windows932",
+        "shiftjis2004",
+        "big5",
+        "win950",
+        "windows950",
+        "gbk",
+        "win936",
+        "windows936",
+        "uhc",
+        "win949",
+        "windows949",
+        "gb18030",
     ];
     let name: String =
         name.iter().filter(|b| b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())).collect();

@@ -18,8 +18,17 @@ pub(crate) struct Prepared {
     /// The text that was prepared upstream, when it is not the agent's; kept to tell whether a new decision would
     /// still give the same.
     pub(crate) source: Option<Arc<Source>>,
-    /// Whether we could read its text. One that only the database can read may be prepared, never run.
-    pub(crate) readable: bool,
+    /// When it was sent.
+    pub(crate) sent: Moment,
+}
+
+/// When a name was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// How many `ReadyForQuery` had been asked for.
+    pub(crate) segment: u64,
+    /// How many statements had run that give names by SQL.
+    pub(crate) by_sql: u64,
 }
 
 /// Where a rewritten statement came from.
@@ -36,7 +45,7 @@ pub(crate) struct Source {
 impl Prepared {
     /// One that the protocol did not make: `PREPARE` and `DECLARE` share the names of `Parse` and `Bind`.
     pub(crate) fn unknown() -> Self {
-        Prepared { ordinal: 0, facts: None, output: None, source: None, readable: true }
+        Prepared { ordinal: 0, facts: None, output: None, source: None, sent: Moment::default() }
     }
 }
 
@@ -45,6 +54,8 @@ impl Prepared {
 pub(crate) struct Portal {
     /// The statement that it runs.
     pub(crate) statement: Arc<Prepared>,
+    /// When it was sent.
+    pub(crate) sent: Moment,
 }
 
 /// Names remembered in each space. Beyond that a name is one that we do not know: refused where masks apply, and of
@@ -56,6 +67,10 @@ const MOST: usize = 65_536;
 pub(crate) struct Names {
     statements: HashMap<Vec<u8>, Arc<Prepared>>,
     portals: HashMap<Vec<u8>, Arc<Portal>>,
+    /// How many statements were sent that may give names by SQL: `PREPARE`, `DECLARE`, code of the database.
+    by_sql: u64,
+    /// The segment of the last `Close`.
+    pub(crate) closed: Option<u64>,
 }
 
 impl Names {
@@ -65,6 +80,21 @@ impl Names {
 
     pub(crate) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
         self.portals.get(name)
+    }
+
+    /// Now, for a name that is given in this segment.
+    pub(crate) fn moment(&self, segment: u64) -> Moment {
+        Moment { segment, by_sql: self.by_sql }
+    }
+
+    /// A statement is sent that may give names by SQL: those given before may soon mean something else.
+    pub(crate) fn shared_with_sql(&mut self) {
+        self.by_sql += 1;
+    }
+
+    /// Whether SQL may have given the name to something else since. It cannot give the empty one.
+    pub(crate) fn may_be_anothers(&self, name: &[u8], sent: Moment) -> bool {
+        !name.is_empty() && sent.by_sql != self.by_sql
     }
 
     /// Gives a name to a statement; returns what had it.
@@ -97,12 +127,12 @@ impl Names {
         };
     }
 
-    pub(crate) fn close_statement(&mut self, name: &[u8]) {
-        self.statements.remove(name);
+    pub(crate) fn close_statement(&mut self, name: &[u8]) -> Option<Arc<Prepared>> {
+        self.statements.remove(name)
     }
 
-    pub(crate) fn close_portal(&mut self, name: &[u8]) {
-        self.portals.remove(name);
+    pub(crate) fn close_portal(&mut self, name: &[u8]) -> Option<Arc<Portal>> {
+        self.portals.remove(name)
     }
 
     /// The end of a transaction closes every portal (55.2.3).

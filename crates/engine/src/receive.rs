@@ -27,6 +27,16 @@ pub(crate) enum Input {
     End(Bytes),
 }
 
+impl Input {
+    /// As the agent sent them.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        match self {
+            Input::Message(frame) | Input::Start(frame) => &frame.bytes,
+            Input::More(bytes) | Input::End(bytes) => bytes,
+        }
+    }
+}
+
 /// Splits the agent's bytes.
 #[derive(Debug)]
 pub(crate) struct Receiver {

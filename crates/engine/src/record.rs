@@ -146,7 +146,8 @@ impl<S> Session<S> {
     /// before it, else when its record is durable.
     pub(crate) fn record_request(&mut self) {
         let batch = std::mem::take(&mut self.request.batch);
-        let record = self.request.matters.then(|| {
+        // what carries nothing is recorded with what follows it, as long as that is not too much
+        let record = (self.request.matters || self.request.is_full()).then(|| {
             let bytes = self.request.bytes.split();
             let statements = std::mem::take(&mut self.request.statements);
             let run = self.request.run.take();
@@ -222,7 +223,10 @@ impl<S> Session<S> {
     /// At the end: whatever bytes of the agent's have no record yet.
     pub(crate) fn record_rest(&mut self) {
         let mut bytes = self.request.bytes.split();
-        bytes.unsplit(self.receiver.intake.bytes.split());
+        if let Some(held) = self.held.take() {
+            bytes.extend_from_slice(held.bytes());
+        }
+        bytes.extend_from_slice(&self.receiver.intake.bytes.split());
         if !bytes.is_empty() {
             let mut statements = std::mem::take(&mut self.request.statements);
             for piece in bytes.chunks(MAX_SEGMENT) {

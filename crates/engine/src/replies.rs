@@ -22,14 +22,15 @@ pub(crate) enum Owed {
     Parse { name: Vec<u8>, previous: Option<Arc<Prepared>>, refusal: Option<Box<Refusal>> },
     /// `BindComplete`.
     Bind { name: Vec<u8>, previous: Option<Arc<Portal>> },
-    /// `CloseComplete`.
-    Close,
+    /// `CloseComplete`. When the database skips it the name keeps its meaning.
+    Close { name: Vec<u8>, statement: Option<Arc<Prepared>>, portal: Option<Arc<Portal>> },
     /// `ParameterDescription`, then `RowDescription` or `NoData`.
     DescribeStatement { output: Option<Arc<Output>> },
     /// `RowDescription` or `NoData`; `hidden` when the agent did not ask for it.
     DescribePortal { output: Option<Arc<Output>>, hidden: bool },
-    /// Rows, then `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
-    Execute { ordinal: u64, started: Instant, rows: u64 },
+    /// Rows, then `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`. `checked` when a hidden description
+    /// was compared.
+    Execute { ordinal: u64, started: Instant, rows: u64, checked: bool },
     /// Either an error in the database's own words for a text that we cannot read, or `ParseComplete`, which is not
     /// for the agent.
     Probe,
@@ -79,6 +80,9 @@ pub(crate) struct Replies {
     queue: VecDeque<Owed>,
     /// The database skips to a `Sync` that the agent has not sent yet.
     skipping: bool,
+    /// How many `ReadyForQuery` were asked for, and how many came.
+    asked: u64,
+    came: u64,
 }
 
 impl Replies {
@@ -88,8 +92,25 @@ impl Replies {
             return Some(owed);
         }
         self.skipping = false;
+        self.asked += u64::from(matches!(owed, Owed::Sync | Owed::Query(_)));
         self.queue.push_back(owed);
         None
+    }
+
+    /// The number of the segment that is being sent: what lies between two messages that `ReadyForQuery` answers.
+    pub(crate) fn segment(&self) -> u64 {
+        self.asked
+    }
+
+    /// Whether it is known what became of a message: one of an earlier segment may have been skipped, and what comes
+    /// now runs all the same. One of this segment is skipped together with what comes now.
+    pub(crate) fn is_known(&self, segment: u64) -> bool {
+        segment == self.asked || segment < self.came
+    }
+
+    /// `ReadyForQuery` came.
+    pub(crate) fn ready(&mut self) {
+        self.came += 1;
     }
 
     /// What the next reply is for. Marks at the front are dropped on the way.
@@ -105,6 +126,13 @@ impl Replies {
         self.queue.pop_front()
     }
 
+    /// The execution at the front had its description checked.
+    pub(crate) fn front_is_checked(&mut self) {
+        if let Some(Owed::Execute { checked, .. }) = self.queue.front_mut() {
+            *checked = true;
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.iter().all(|owed| matches!(owed, Owed::CopyEnd))
     }
@@ -117,8 +145,16 @@ impl Replies {
         self.front();
         let after = |owed: &Owed| !matches!(owed, Owed::Sync);
         let end = self.queue.iter().skip(1).position(after).map_or(self.queue.len(), |ignored| ignored + 1);
-        self.queue.drain(1.min(end)..end);
+        let ignored = self.queue.drain(1.min(end)..end).count();
+        self.came += u64::try_from(ignored).unwrap_or(0);
         matches!(self.queue.get(1), None | Some(Owed::CopyEnd))
+    }
+
+    /// One copy of a query with more than one is over: its end is not that of the next.
+    pub(crate) fn copy_in_ended(&mut self) {
+        if matches!(self.queue.get(1), Some(Owed::CopyEnd)) {
+            self.queue.remove(1);
+        }
     }
 
     /// After an error in the extended protocol the database skips to the next `Sync` (55.2.3): nothing in between is
@@ -163,7 +199,7 @@ impl Owed {
             Owed::Execute { ordinal, .. } => vec![*ordinal],
             Owed::Parse { .. }
             | Owed::Bind { .. }
-            | Owed::Close
+            | Owed::Close { .. }
             | Owed::DescribeStatement { .. }
             | Owed::DescribePortal { .. }
             | Owed::Probe
@@ -177,8 +213,14 @@ impl Owed {
         match self {
             Owed::Parse { name, previous, .. } => names.restore_statement(name, previous),
             Owed::Bind { name, previous } => names.restore_portal(name, previous),
+            Owed::Close { name, statement, portal } => {
+                if statement.is_some() {
+                    names.restore_statement(name, statement);
+                } else if portal.is_some() {
+                    names.restore_portal(name, portal);
+                }
+            }
             Owed::Query(_)
-            | Owed::Close
             | Owed::DescribeStatement { .. }
             | Owed::DescribePortal { .. }
             | Owed::Execute { .. }
@@ -195,7 +237,7 @@ mod tests {
     use super::*;
 
     fn execute(ordinal: u64) -> Owed {
-        Owed::Execute { ordinal, started: Instant::now(), rows: 0 }
+        Owed::Execute { ordinal, started: Instant::now(), rows: 0, checked: false }
     }
 
     #[test]

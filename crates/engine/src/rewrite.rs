@@ -95,12 +95,6 @@ impl Runnable {
         Ok(Runnable { bytes, effects: Effects::None })
     }
 
-    /// A `Parse` of a text that we cannot read, where nothing is protected: the database says what is wrong with it.
-    /// Parsing runs nothing, and what was so prepared is never run.
-    pub(crate) fn unread_parse(as_sent: Bytes) -> Self {
-        Runnable { bytes: as_sent, effects: Effects::None }
-    }
-
     /// An `Execute` or a function call.
     pub(crate) fn execute(_: Permit, as_sent: &Bytes, effects: Effects) -> Self {
         Runnable { bytes: as_sent.clone(), effects }
@@ -128,13 +122,16 @@ impl Runnable {
         Ok(Runnable { bytes: encoded(|out| encode::parse(out, b"", FAILING, &[]))?, effects: Effects::None })
     }
 
-    /// A simple query that we cannot read: the database parses it, which runs nothing, and reports what is wrong. If
-    /// it finds nothing wrong, a text that is wrong in any case follows.
-    pub(crate) fn probe(text: &[u8]) -> Result<Self, WireError> {
+    /// A text that we cannot read: the database parses it, which runs nothing, and reports what is wrong. If it finds
+    /// nothing wrong, a text that is wrong in any case follows. The first gets no name, and the second takes its place,
+    /// so that nothing is left that could be run.
+    pub(crate) fn probe(text: &[u8], types: &[u32], simple: bool) -> Result<Self, WireError> {
         let bytes = encoded(|out| {
-            encode::parse(out, b"", text, &[])?;
+            encode::parse(out, b"", text, types)?;
             encode::parse(out, b"", FAILING, &[])?;
-            encode::sync(out);
+            if simple {
+                encode::sync(out);
+            }
             Ok(())
         })?;
         Ok(Runnable { bytes, effects: Effects::None })

@@ -18,7 +18,7 @@ use crate::end::End;
 use crate::execute::ToServer;
 use crate::prepared::Names;
 use crate::queue::Intake;
-use crate::receive::Receiver;
+use crate::receive::{Input, Receiver};
 use crate::record::{Answer, Request, Segments, Waiting};
 use crate::registry::{Control, Registered};
 use crate::release::ToAgent;
@@ -69,6 +69,10 @@ pub struct Session<S> {
     pub(crate) names: Names,
     pub(crate) transaction: TransactionStatus,
     pub(crate) copying_in: bool,
+    /// Everything sent is answered up to its `ReadyForQuery`, before which the database reports changed settings.
+    pub(crate) settled: bool,
+    /// A message that cannot be judged before it is known what its name means.
+    pub(crate) held: Option<Input>,
 
     pub(crate) log: SessionLog,
     pub(crate) registered: Registered,
@@ -197,6 +201,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if self.agent_closed || self.holds_requests() {
             return Ok(false);
         }
+        if let Some(input) = self.held.take() {
+            if self.must_wait(&input)? {
+                self.held = Some(input);
+                return Ok(false);
+            }
+            self.take(input)?;
+            self.take_all()?;
+            return Ok(true);
+        }
         let read = match self.receiver.intake.poll_read(cx, &mut self.agent) {
             Poll::Pending => return Ok(false),
             Poll::Ready(read) => read.map_err(End::AgentLost)?,
@@ -206,7 +219,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Ok(true);
         }
         self.clock.last_request = Instant::now();
+        self.take_all()?;
+        Ok(true)
+    }
+
+    /// Takes every message that is there.
+    fn take_all(&mut self) -> Result<(), End> {
         while let Some(input) = self.receiver.next().map_err(End::from_agent)? {
+            if self.must_wait(&input)? {
+                self.held = Some(input);
+                break;
+            }
             self.take(input)?;
             if self.request.is_full() {
                 self.record_request();
@@ -218,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.record_request();
         self.receiver.intake.rest();
-        Ok(true)
+        Ok(())
     }
 
     /// check → record
@@ -326,6 +349,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             End::AgentLost(error) => tracing::debug!(%error, "the agent's connection failed"),
             End::ServerViolation(what) => tracing::warn!(what, "the database does not speak the protocol"),
             other => tracing::debug!(end = ?other, "session ends"),
+        }
+        if !self.replies.is_empty() {
+            // the database would notice only when it has something to say
+            let (address, key) = (self.server_address.clone(), self.server_key.clone());
+            tokio::spawn(async move {
+                if let Err(error) = upstream::cancel(&address, &key).await {
+                    tracing::debug!(%error, "what an ended session ran could not be cancelled");
+                }
+            });
         }
         let cut_off = self.replies.unfinished();
         self.answer.finished.extend(cut_off.into_iter().map(crate::answer::cut_off));

@@ -62,12 +62,8 @@ impl Shield {
         if ours && let Some(known) = self.known.borrow().get(text) {
             return Ok(known.clone());
         }
-        let protection = Protection {
-            catalog: &self.catalog,
-            classification: &self.tables,
-            masks,
-            cutoff_year: self.cutoff_year,
-        };
+        let protection =
+            Protection { catalog: &self.catalog, classification: &self.tables, masks, cutoff_year: self.cutoff_year };
         let rewritten = chaperone_analysis::rewrite(statements, i, &protection)?;
         if ours {
             let mut known = self.known.borrow_mut();
@@ -171,7 +167,8 @@ impl State {
             None => {
                 let credential = connection.credential.resolve().await?;
                 let parameters = [("application_name".to_owned(), "chaperone catalog".to_owned())];
-                let opened = upstream::open(&connection.target, &credential, &parameters, &OpenLimits::default()).await?;
+                let opened =
+                    upstream::open(&connection.target, &credential, &parameters, &OpenLimits::default()).await?;
                 Control::new(opened, CATALOG_TIME)
             }
         };

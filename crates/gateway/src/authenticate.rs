@@ -126,16 +126,15 @@ impl AuthenticateError {
                 (SqlState::PROTOCOL_VIOLATION, "token.message", "the driver's log-in message cannot be read")
             }
             AuthenticateError::NoToken => (SqlState::INVALID_PASSWORD, "token.missing", "no token was sent"),
-            AuthenticateError::Refused(refused) => {
-                (SqlState::INVALID_PASSWORD, refused.rule, refused.message.as_str())
-            }
+            AuthenticateError::Refused(refused) => (SqlState::INVALID_PASSWORD, refused.rule, refused.message.as_str()),
         };
         Some(Refusal {
             code,
             rule,
             message: message.to_owned(),
             detail: "the gateway identifies an agent by the OIDC token that it sends as its password".to_owned(),
-            hint: "get a fresh token for this gateway's audience from its issuer, and send it as the password".to_owned(),
+            hint: "get a fresh token for this gateway's audience from its issuer, and send it as the password"
+                .to_owned(),
         })
     }
 

@@ -265,7 +265,8 @@ async fn a_driver_works_through_it_and_the_evidence_is_sound() {
     .await;
     assert!(rows.iter().sum::<usize>() >= 10);
     let masked = gateway.driver("clinic").await;
-    let row = masked.query_one("select first_name, ssn, dob from clinic.patient where id = $1", &[&1_i32]).await.unwrap();
+    let row =
+        masked.query_one("select first_name, ssn, dob from clinic.patient where id = $1", &[&1_i32]).await.unwrap();
     assert!(row.get::<_, Option<&str>>(0).is_some());
     assert_eq!(row.get::<_, Option<&str>>(1), None);
     drop((client, masked));
