@@ -78,9 +78,10 @@ class Session:
                 place.port = way.port
                 outcomes = suite.run(place)
                 way.check()
-                return outcomes
             finally:
                 way.close()
+            way.prove()
+            return outcomes
         finally:
             cluster.close()
             if self.keep:

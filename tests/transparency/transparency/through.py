@@ -78,6 +78,8 @@ class Way:
 
     def __init__(self, port, processes=()):
         self.port, self.processes = port, list(processes)
+        #: What is to be shown once all of it has ended.
+        self.audit = None
 
     def check(self):
         """All of it is alive."""
@@ -88,6 +90,13 @@ class Way:
         """All of it is gone."""
         for process in reversed(self.processes):
             process.close()
+
+    def prove(self):
+        """Once closed: what it left behind is sound."""
+        if self.audit:
+            done = subprocess.run([str(part) for part in self.audit], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Failed(f"the evidence is not sound: {tail(done.stdout + done.stderr)}")
 
 
 def external():
@@ -160,6 +169,8 @@ def chaperone(port, cluster, databases, out):
     except Failed:
         way.close()
         raise
+    evidence = out / "evidence"
+    way.audit = [binary, "audit", "verify", "--dir", evidence, "--payload-key", evidence / "keys" / "payload.key"]
     return way
 
 
