@@ -10,6 +10,7 @@
 mod expression;
 mod group;
 mod names;
+mod order;
 mod proof;
 mod query;
 mod refuse;

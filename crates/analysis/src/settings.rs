@@ -6,10 +6,9 @@
 use chaperone_model::{Refusal, SqlState};
 
 /// Settings with any value.
-const FREE: [&str; 26] = [
+const FREE: [&str; 25] = [
     "application_name",
     "bytea_output",
-    "client_min_messages",
     "datestyle",
     "default_transaction_deferrable",
     "default_transaction_isolation",
@@ -36,7 +35,8 @@ const FREE: [&str; 26] = [
 ];
 
 /// Settings that may be read but not changed.
-const READABLE: [&str; 22] = [
+const READABLE: [&str; 23] = [
+    "client_min_messages",
     "client_encoding",
     "default_tablespace",
     "in_hot_standby",
@@ -70,6 +70,8 @@ pub fn setting_allowed(name: &str, value: Option<&str>) -> Result<(), Refusal> {
     let value = value.map(|value| value.trim().to_ascii_lowercase());
     if !FREE.contains(&&*lower) {
         let fixed: &[&str] = match &*lower {
+            // below `notice` come the server's own notes on how it runs a statement, one for each that it makes
+            "client_min_messages" => &["notice", "warning", "error"],
             "client_encoding" => &["utf8", "utf-8", "unicode", "'utf-8'", "'utf8'"],
             "standard_conforming_strings" => &["on", "true", "yes", "1"],
             "row_security" => &["on", "true", "yes", "1"],
@@ -167,6 +169,7 @@ mod tests {
             ("extra_float_digits", "3"),
             ("statement_timeout", "0"),
             ("standard_conforming_strings", "on"),
+            ("client_min_messages", "warning"),
             ("options", "-c statement_timeout=5s --lock-timeout=1"),
             ("options", r"-c application_name=two\ words"),
         ] {
@@ -183,6 +186,8 @@ mod tests {
             ("standard_conforming_strings", "off"),
             ("client_encoding", "SJIS"),
             ("row_security", "off"),
+            ("client_min_messages", "debug1"),
+            ("client_min_messages", "log"),
             ("enable_seqscan", "off"),
             ("geqo", "off"),
             ("random_page_cost", "100"),

@@ -67,12 +67,12 @@ pub struct Birth {
 
 /// SQL text of the expression that stands for `column` on `rung`: of the column's type, without length or domain.
 ///
-/// A class or type without a partial form is redacted on [`Rung::Partial`]: down the ladder, never up. What needs no
-/// protection ([`Class::None`]) is the column itself on any rung.
+/// A class or type without a partial form is redacted on [`Rung::Partial`]: down the ladder, never up. Only
+/// [`Rung::Raw`] is the column itself, whatever its class: a policy may hide what needs no protection, too.
 pub fn masked(class: Class, rung: Rung, column: &str, ty: &Type, birth: Birth) -> String {
     let column = quoted(column);
     match (class, rung) {
-        (Class::None, _) | (_, Rung::Raw) => column,
+        (_, Rung::Raw) => column,
         (_, Rung::Redacted) => redacted(ty),
         (Class::Zip, Rung::Partial) => partial::zip(&column, ty).unwrap_or_else(|| redacted(ty)),
         (Class::Date, Rung::Partial) => partial::date(&column, ty).unwrap_or_else(|| redacted(ty)),
@@ -82,8 +82,8 @@ pub fn masked(class: Class, rung: Rung, column: &str, ty: &Type, birth: Birth) -
 }
 
 /// Whether [`masked`] shows the column as stored.
-pub fn shows_as_stored(class: Class, rung: Rung) -> bool {
-    class == Class::None || rung == Rung::Raw
+pub fn shows_as_stored(rung: Rung) -> bool {
+    rung == Rung::Raw
 }
 
 /// `NULL` of a type: of the type's own, so that expressions over it mean what they would mean over the column.

@@ -5,21 +5,33 @@ use crate::{Birth, SPARSE_ZIP3, Type};
 /// 1 January of the value's year. `None` where the type has no year.
 ///
 /// `date_trunc` on a `timestamp`, not on a `timestamptz`, which would go through the session's time zone. What lies
-/// outside the range of `timestamp` (dates beyond 294276) has no mask that cannot fail, and is `NULL`.
+/// outside the range of `timestamp` (dates beyond 294276), or begins in a year whose 1 January does (4714 BC), has no
+/// mask that cannot fail, and is `NULL`: an error would tell that there is such a value.
 pub(crate) fn date(column: &str, ty: &Type) -> Option<String> {
     Some(match ty.scalar()? {
         "date" => format!(
-            "CASE WHEN NOT pg_catalog.isfinite({column}) OR {column} OPERATOR(pg_catalog.<) \
+            "CASE WHEN NOT pg_catalog.isfinite({column}) OR {column} OPERATOR(pg_catalog.>=) \
+             '4713-01-01 BC'::pg_catalog.date AND {column} OPERATOR(pg_catalog.<) \
              '294000-01-01'::pg_catalog.date THEN \
              pg_catalog.date(pg_catalog.date_trunc('year', {column}::pg_catalog.timestamp)) END"
         ),
-        "timestamp" => format!("pg_catalog.date_trunc('year', {column})"),
+        "timestamp" => format!(
+            "CASE WHEN NOT pg_catalog.isfinite({column}) OR {column} OPERATOR(pg_catalog.>=) {EARLIEST} THEN \
+             pg_catalog.date_trunc('year', {column}) END"
+        ),
         "timestamptz" => {
-            format!("pg_catalog.timezone('UTC', pg_catalog.date_trunc('year', pg_catalog.timezone('UTC', {column})))")
+            let utc = format!("pg_catalog.timezone('UTC', {column})");
+            format!(
+                "CASE WHEN NOT pg_catalog.isfinite({column}) OR {utc} OPERATOR(pg_catalog.>=) {EARLIEST} THEN \
+                 pg_catalog.timezone('UTC', pg_catalog.date_trunc('year', {utc})) END"
+            )
         }
         _ => return None,
     })
 }
+
+/// The first year whose 1 January a `timestamp` can hold.
+const EARLIEST: &str = "'4713-01-01 BC'::pg_catalog.timestamp";
 
 /// The same for a birth, `NULL` before the cutoff year: one category for all ages over 89.
 pub(crate) fn birth(column: &str, ty: &Type, birth: Birth) -> Option<String> {

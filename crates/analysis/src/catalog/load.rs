@@ -79,7 +79,8 @@ pub const QUERIES: [&str; 12] = [
      JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] \
      WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 \
      AND (n.nspname <> 'pg_catalog' OR t.typtype IN ('c', 'p')) \
-     AND t.typname NOT IN ('internal', 'cstring', 'anyarray', 'anyenum', 'anyrange', 'anymultirange')",
+     AND (p.provariadic <> 0 OR t.typname NOT IN ('internal', 'cstring', 'anyarray', 'anyenum', 'anyrange', \
+     'anymultirange'))",
     // binary-coercible and input/output casts run no function of anybody's
     "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \

@@ -7,7 +7,7 @@ use chaperone_model::{Class, Refusal, Rung, TableClasses, TableName};
 use pg_query::NodeEnum;
 use pg_query::protobuf::SelectStmt;
 
-use super::{Protection, refuse};
+use super::{Protection, order, refuse};
 use crate::allow::{CatalogRelation, PG_CATALOG, catalog_relation};
 use crate::catalog::{Column, Relation};
 use crate::depth::Depth;
@@ -51,7 +51,7 @@ pub(crate) fn source(
     }
     let mut origins = BTreeSet::new();
     let mut targets = Vec::with_capacity(relation.columns.len());
-    let mut masked_columns = BTreeSet::new();
+    let mut masked_columns = order::Hidden::default();
     let shown = |column: &Column| as_stored(name, column, relation, &listed, protection);
     for column in &relation.columns {
         if shown(column) {
@@ -68,24 +68,19 @@ pub(crate) fn source(
                 targets.push(shown);
             }
         } else {
-            masked_columns.insert(column.number);
-            targets.push(format!("{} AS {}", mask(name, column, &listed, protection), quoted(&column.name)));
+            let mask = mask(name, column, &listed, protection);
+            masked_columns.insert(column.number, mask.starts_with("NULL::"));
+            targets.push(format!("{mask} AS {}", quoted(&column.name)));
         }
     }
-    // rule R9 (b): an index of a masked and an unmasked column could hand out rows in the masked one's order. A system
-    // column forbids index-only scans. A test of the bare column is folded away by PostgreSQL 17 and later, which know
-    // that it is never null; of an expression over it, it stays, and is estimated to hold for all rows
-    let fence = relation.indexes.iter().any(|index| {
-        let hidden = index.iter().any(|number| *number == 0 || masked_columns.contains(number));
-        hidden && index.iter().any(|number| *number > 0 && !masked_columns.contains(number))
-    });
+    let order = order::of(name, relation, only, &masked_columns, protection.catalog)?;
     let text = format!(
         "SELECT {} FROM {}{}.{}{}",
         targets.join(", "),
         if only { "ONLY " } else { "" },
         quoted(&name.schema),
         quoted(&name.name),
-        if fence { " WHERE tableoid::pg_catalog.int8 IS NOT NULL" } else { "" }
+        order
     );
     let mut trees = parse::tree(&text, Depth::of(&text)?)?;
     match trees.pop().and_then(|raw| raw.stmt).and_then(|stmt| stmt.node) {
@@ -165,7 +160,10 @@ fn as_stored(
     listed: &Listed<'_>,
     protection: &Protection<'_>,
 ) -> bool {
-    let own = |column: &Column| shows_as_stored(listed.class(&column.name), protection.masks.rung(name, &column.name));
+    let own = |column: &Column| match listed {
+        Listed::Classified(_) => shows_as_stored(protection.masks.rung(name, &column.name)),
+        Listed::OfTheServer(relation) => !relation.redacted.contains(&&*column.name),
+    };
     own(column)
         && column.generated_from.as_ref().is_none_or(|sources| {
             // an expression over nothing known is an expression over the unknown
@@ -207,6 +205,24 @@ fn children(top: &TableName, parent: &TableName, protection: &Protection<'_>, de
             }
             (None, Some(_)) if !partitioned => return no("a table that inherits from it is not classified"),
             _ => {}
+        }
+        // a child's generated column may have an expression of its own
+        let expression_shown = |column: &Column| {
+            let shown = |name: &str| {
+                let top_columns = protection.catalog.relations.get(top);
+                top_columns.is_some_and(|relation| {
+                    let column = relation.columns.iter().find(|column| column.name == name);
+                    column.is_some_and(|column| column_as_stored(top, column, relation, protection))
+                })
+            };
+            let source = |number: &i16| relation.columns.iter().find(|column| column.number == *number);
+            column.generated_from.as_ref().is_none_or(|sources| {
+                !shown(&column.name)
+                    || sources.iter().all(|number| source(number).is_some_and(|from| shown(&from.name)))
+            })
+        };
+        if !relation.columns.iter().all(expression_shown) {
+            return no("a generated column of a table that inherits from it reads a masked one");
         }
         if relation.kind == 'p' {
             // its own key orders the rows of its own partitions
