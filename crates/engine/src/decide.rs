@@ -1,6 +1,7 @@
 //! decide: what policy says of a statement, and what masks apply to the session.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,7 +25,24 @@ pub(crate) struct Judge {
     authority: Authority,
     shield: Option<Shield>,
     next_ordinal: u64,
+    /// What everything needed that may outlive its statement: what was prepared, and cursors.
+    lasting: BTreeSet<Need>,
+    /// The policies were replaced since the session began.
+    reconsidered: bool,
+    /// A cursor was declared, and whether that was under other policies.
+    cursors: Cursors,
 }
+
+/// Cursors of a session, which show what they were declared to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cursors {
+    None,
+    Declared,
+    OfOtherPolicies,
+}
+
+/// Needs that are remembered; with more, what was prepared could need anything.
+const MOST_LASTING: usize = 1024;
 
 /// What is to become of a text.
 pub(crate) enum Judged {
@@ -58,7 +76,18 @@ impl Judge {
         let authority =
             Authority::new(current, session, &principal, &connection.name, connection.classification.clone());
         authority.connect(now())?;
-        Ok(Judge { session, principal, connection, policies, authority, shield: None, next_ordinal: 1 })
+        Ok(Judge {
+            session,
+            principal,
+            connection,
+            policies,
+            authority,
+            shield: None,
+            next_ordinal: 1,
+            lasting: BTreeSet::new(),
+            reconsidered: false,
+            cursors: Cursors::None,
+        })
     }
 
     /// Puts masks in place, from the live catalog.
@@ -120,6 +149,10 @@ impl Judge {
             self.connection.classification.clone(),
         );
         self.authority.connect(now()).map_err(|_| End::Revoked)?;
+        self.reconsidered = true;
+        if self.cursors == Cursors::Declared {
+            self.cursors = Cursors::OfOtherPolicies;
+        }
         if let Some(shield) = self.shield.take() {
             let catalog = shield.catalog.clone();
             self.shield = Some(shield);
@@ -150,7 +183,7 @@ impl Judge {
         let mut refused = None;
         for i in 0..statements.len() {
             let ordinal = self.ordinal();
-            let facts = self.facts(&statements, i);
+            let facts = self.lasting(self.facts(&statements, i));
             if facts.effects == Effects::Possible {
                 effects = Effects::Possible;
             }
@@ -162,6 +195,10 @@ impl Judge {
                 ..Statement::default()
             };
             let decision = self.authority.decide(StatementId { session: self.session, ordinal }, &facts, now());
+            if let Some(refusal) = self.of_other_policies(&facts) {
+                refused.get_or_insert(refusal);
+            }
+            self.outlives(op, &facts);
             line.facts = Some(facts.into_owned());
             match decision {
                 Decision::Allow(permit) => {
@@ -280,7 +317,12 @@ impl Judge {
                 &unknown
             }
         };
-        match self.authority.decide(id, facts, now()) {
+        if let Some(refusal) = self.of_other_policies(facts) {
+            let ruling = Ruling::refused(&refusal);
+            return Err((refusal, ruling));
+        }
+        let facts = self.lasting(Cow::Borrowed(facts));
+        match self.authority.decide(id, &facts, now()) {
             Decision::Allow(permit) => {
                 let ruling = Ruling::allowed(permit.policies());
                 Ok((permit, ruling))
@@ -290,6 +332,42 @@ impl Judge {
                 Err((denial.refusal, ruling))
             }
         }
+    }
+
+    /// What was prepared or declared by SQL was decided then. Once the policies were replaced it is decided again; since
+    /// it is not known which of all it is, with the needs of all.
+    fn lasting<'f>(&self, facts: Cow<'f, Facts>) -> Cow<'f, Facts> {
+        if !self.reconsidered || !matches!(&*facts.kind, "EXECUTE" | "FETCH" | "MOVE") {
+            return facts;
+        }
+        let mut facts = facts.into_owned();
+        match self.lasting.len() {
+            0..MOST_LASTING => facts.needs.extend(self.lasting.iter().cloned()),
+            _ => facts.needs = anything().needs,
+        }
+        Cow::Owned(facts)
+    }
+
+    fn outlives(&mut self, op: Op, facts: &Facts) {
+        if facts.kind == "DECLARE CURSOR" && self.cursors == Cursors::None {
+            self.cursors = Cursors::Declared;
+        }
+        if op == Op::Prepare || matches!(&*facts.kind, "PREPARE" | "DECLARE CURSOR") {
+            let room = MOST_LASTING.saturating_sub(self.lasting.len());
+            self.lasting.extend(facts.needs.iter().take(room).cloned());
+        }
+    }
+
+    /// A cursor shows its rows under the masks that it was declared with.
+    fn of_other_policies(&self, facts: &Facts) -> Option<Refusal> {
+        let reads = matches!(&*facts.kind, "FETCH" | "MOVE");
+        (reads && self.is_shielded() && self.cursors == Cursors::OfOtherPolicies).then(|| Refusal {
+            code: SqlState::FEATURE_NOT_SUPPORTED,
+            rule: "masking.cursor",
+            message: "the policies have changed since this session declared a cursor".to_owned(),
+            detail: "its rows would be shown under the masks of then".to_owned(),
+            hint: "connect again".to_owned(),
+        })
     }
 
     fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {

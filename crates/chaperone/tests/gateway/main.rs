@@ -1,5 +1,6 @@
 //! The gateway as a process, with real parts around it: PostgreSQL, an issuer, drivers, hostile peers.
 
 mod bad_input;
+mod hostile;
 mod protocol;
 mod stage;
