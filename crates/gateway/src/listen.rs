@@ -29,6 +29,10 @@ const OURS: &str = "chaperone.";
 /// Asks for SASL instead of a password.
 const AUTH: &str = "chaperone.auth";
 
+/// Connections that have not logged in, beyond the limit of all: some are cancel requests, others are to be told that
+/// there is no room.
+const STRANGERS: usize = 64;
+
 /// What a gateway's PostgreSQL listener serves.
 #[derive(Clone)]
 pub struct Gateway {
@@ -49,6 +53,7 @@ impl Gateway {
     /// they are done or when the time is over.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.connections));
+        let doorstep = Arc::new(Semaphore::new(self.connections.saturating_add(STRANGERS).min(Semaphore::MAX_PERMITS)));
         let gateway = Arc::new(self);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -57,8 +62,10 @@ impl Gateway {
                 () = &mut stop => break,
                 accepted = listener.accept() => match accepted {
                     Ok((tcp, peer)) => {
+                        // without words: whoever sends this many listens to none
+                        let Ok(stranger) = doorstep.clone().try_acquire_owned() else { continue };
                         let place = places.clone().try_acquire_owned().ok();
-                        connections.spawn(gateway.clone().connection(tcp, peer, place));
+                        connections.spawn(gateway.clone().connection(tcp, peer, place, stranger));
                     }
                     Err(error) => {
                         // out of file descriptors, most likely: waiting lets some close
@@ -80,7 +87,13 @@ impl Gateway {
         }
     }
 
-    async fn connection(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+    async fn connection(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        place: Option<OwnedSemaphorePermit>,
+        stranger: OwnedSemaphorePermit,
+    ) {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
@@ -111,7 +124,10 @@ impl Gateway {
                     return;
                 }
                 match timeout(PATIENCE, self.log_in(&mut stream, &message, &mut knock)).await {
-                    Ok(Ok(opened)) => opened.run(stream).await,
+                    Ok(Ok(opened)) => {
+                        drop(stranger);
+                        opened.run(stream).await;
+                    }
                     Ok(Err(Some(OpenError::Refused(refusal)))) => self.turn_away(stream, &knock, &refusal).await,
                     Ok(Err(Some(OpenError::Server(said)))) => self.refuse(stream, &knock, "database", &said).await,
                     Ok(Err(None)) => {}

@@ -208,3 +208,68 @@ async fn a_cursor_that_takes_the_name_of_a_portal_is_not_checked_as_that_portal(
     client.send(&[frame::execute("c", 1), frame::sync()].concat()).await.unwrap();
     assert_eq!(code(&client.until_ready().await.unwrap()), "34000");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_pipeline_behind_an_error_is_recorded_whole() {
+    let mut gateway = Setup::new().start();
+    let mut client = gateway.client("ops").await;
+    client.set_patience(Duration::from_secs(60));
+    let mut batch = frame::parse("x", "select nothing", &[]);
+    batch.extend(frame::execute("", 0).repeat(60_000));
+    batch.extend(frame::sync());
+    client.send(&batch).await.unwrap();
+    assert_eq!(tags(&client.until_ready().await.unwrap()), "EZ");
+    assert_eq!(client.rows("select 1").await.unwrap(), ["1"]);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_given_by_sql_is_not_the_one_that_was_prepared() {
+    let gateway = Setup::new().start();
+    let mut client = gateway.client("ops").await;
+    client.query("create temp table kept (a int)").await.unwrap();
+    client.send(&[frame::parse("s", "select 1", &[]), frame::sync()].concat()).await.unwrap();
+    client.until_ready().await.unwrap();
+    client.query("deallocate s; prepare s as insert into kept values (1)").await.unwrap();
+    client.send(&[run("s"), frame::sync()].concat()).await.unwrap();
+    assert_eq!(tags(&client.until_ready().await.unwrap()), "2CZ");
+    // prepared by SQL it could be anything that was prepared: nothing of that may be forbidden now
+    let policy = POLICY.replacen(
+        "action, resource in Connection::\"ops\"",
+        "action in [Action::\"connect\", Action::\"select\"], resource in Connection::\"ops\"",
+        1,
+    );
+    std::fs::write(gateway.path("policies/test.cedar"), policy).unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    client.send(&[run("s"), frame::sync()].concat()).await.unwrap();
+    assert_eq!(code(&client.until_ready().await.unwrap()), "42501");
+    assert_eq!(code(&client.query("execute s").await.unwrap()), "42501");
+    assert_eq!(client.rows("select count(*) from kept").await.unwrap(), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_does_not_outlive_the_masks_it_was_declared_with() {
+    let gateway = Setup::new().start();
+    let mut client = gateway.client("clinic").await;
+    client.query("begin").await.unwrap();
+    client.query("declare c cursor for select last_name || '' from clinic.patient").await.unwrap();
+    assert_eq!(tags(&client.query("fetch 1 from c").await.unwrap()), "TDCZ");
+    let policy = POLICY.split("@id(\"names\")").next().unwrap();
+    std::fs::write(gateway.path("policies/test.cedar"), policy).unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(code(&client.query("fetch 1 from c").await.unwrap()), "0A000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_take_the_places_of_those_inside() {
+    let gateway = Setup::new().gateway_limits("connections: 4").start();
+    let mut client = gateway.client("ops").await;
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        strangers.push(gateway.stranger().await);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().count();
+    assert!(descriptors < 150, "{descriptors} descriptors");
+    assert_eq!(client.rows("select 1").await.unwrap(), ["1"]);
+}
