@@ -67,8 +67,7 @@ impl<S> Session<S> {
         let limits = *self.server_deframer.limits();
         'run: loop {
             let mut passed = 0;
-            let mut messages = scan(bytes, &limits);
-            while let Some(message) = messages.next() {
+            for message in scan(bytes, &limits) {
                 let (tag, range) = message.map_err(End::from_server)?;
                 let end = range.end;
                 match self.message(tag, bytes.get(range).unwrap_or_default())? {

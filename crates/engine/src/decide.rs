@@ -55,6 +55,9 @@ pub(crate) enum Judged {
     Unreadable(Box<Refusal>),
 }
 
+/// Why a statement may not run, and what the record says of that.
+pub(crate) type Refused = (Refusal, Ruling);
+
 /// A text that may run.
 pub(crate) struct Cleared {
     pub(crate) text: Text,
@@ -310,7 +313,7 @@ impl Judge {
     }
 
     /// Judges a run of a statement whose text was judged when it was prepared. `None` facts: it was prepared by SQL.
-    pub(crate) fn run(&mut self, ordinal: u64, facts: Option<&Facts>) -> Result<(Permit, Ruling), (Refusal, Ruling)> {
+    pub(crate) fn run(&mut self, ordinal: u64, facts: Option<&Facts>) -> Result<(Permit, Ruling), Box<Refused>> {
         let id = StatementId { session: self.session, ordinal };
         let unknown;
         let facts = match facts {
@@ -327,7 +330,7 @@ impl Judge {
         };
         if let Some(refusal) = self.of_other_policies(facts) {
             let ruling = Ruling::refused(&refusal);
-            return Err((refusal, ruling));
+            return Err(Box::new((refusal, ruling)));
         }
         let facts = self.lasting(Cow::Borrowed(facts));
         match self.authority.decide(id, &facts, now()) {
@@ -337,7 +340,7 @@ impl Judge {
             }
             Decision::Deny(denial) => {
                 let ruling = Ruling::denied(&denial.policies, &denial.refusal);
-                Err((denial.refusal, ruling))
+                Err(Box::new((denial.refusal, ruling)))
             }
         }
     }

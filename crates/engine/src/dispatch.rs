@@ -318,7 +318,7 @@ impl<S> Session<S> {
         let judged = match self.stale(&prepared) {
             Some(refusal) => {
                 let ruling = Ruling::refused(&refusal);
-                Err((*refusal, ruling))
+                Err(Box::new((*refusal, ruling)))
             }
             None => self.judge.run(ordinal, prepared.facts.as_deref()),
         };
@@ -341,7 +341,8 @@ impl<S> Session<S> {
                 self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
                 self.owe(Owed::Execute { ordinal, started: Instant::now(), rows: 0, checked: false });
             }
-            Err((refusal, ruling)) => {
+            Err(refused) => {
+                let (refusal, ruling) = *refused;
                 line.decision = ruling;
                 self.withhold(&frame.bytes, vec![line]);
                 self.fail(Box::new(refusal))?;
@@ -369,7 +370,7 @@ impl<S> Session<S> {
         let judged = if self.judge.is_shielded() {
             let refusal = function_call_refused();
             let ruling = Ruling::refused(&refusal);
-            Err((refusal, ruling))
+            Err(Box::new((refusal, ruling)))
         } else {
             self.judge.run(ordinal, Some(&crate::decide::function_call()))
         };
@@ -378,7 +379,8 @@ impl<S> Session<S> {
                 line.decision = ruling;
                 self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, Effects::Possible), vec![line]);
             }
-            Err((refusal, ruling)) => {
+            Err(refused) => {
+                let (refusal, ruling) = *refused;
                 line.decision = ruling;
                 self.withhold(&frame.bytes, vec![line]);
                 self.request.also(Runnable::failing_query().map_err(End::from_agent)?);
