@@ -82,6 +82,7 @@ class Bench:
         """The large answer; and for masking its fair rival, the same masks written by hand and run direct."""
         testkit = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve().parent / "testkit"
         rows = self.options.rows
+        self.setting.restart()
         for way in turns(self.ways, number):
             self.take("bulk", way, lambda: cells.bulk(testkit, way, "select * from bulk", rows))
         direct = self.setting.ways[0]
@@ -146,18 +147,19 @@ def main():
     try:
         start = time.monotonic()
         setting = Setting(home, options.rows, home / "log")
-        gateway = setting.ways[2].pid
-        start_mib = process.peak_mib(gateway)
+        start_mib = process.peak_mib(setting.ways[2].pid)
         bench = Bench(setting, options)
         bench.measure()
         idle_mib = None
         if "idle" in options.only.split(","):
+            setting.restart()
             try:
                 idle_mib = cells.idle(setting.ways[2], IDLE_SESSIONS)
             except (cells.Lost, OSError) as error:
                 bench.lost.append(str(error))
-        print(f"\n{platform.machine()}, {os.cpu_count()} cores shared by client, proxy and server; {options.rounds} rounds of"
-              f" {options.seconds} s; middle (least–greatest); every record durable before its answer\n")
+        print(f"\n{platform.machine()}, {os.cpu_count()} cores shared by client, proxy and server, load {os.getloadavg()[1]:.1f};"
+              f" {options.rounds} rounds of {options.seconds} s; middle (least–greatest); every record durable before its"
+              " answer\n")
         print(bench.rate_table(), "\n")
         print(bench.cost_table(), "\n")
         print(bench.aims(idle_mib, start_mib))

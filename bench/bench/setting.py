@@ -70,7 +70,7 @@ class Setting:
 
     def __init__(self, home, rows, log):
         self.home, self.log = home, log
-        self.processes = []
+        self.processes, self.ways, self.gateway = [], [], None
         self.bindir = machine.binaries()
         self.password = os.urandom(16).hex()
         template = Template(self.bindir, home)
@@ -120,29 +120,47 @@ class Setting:
         """The gateway on loopback without TLS, as the others: what is compared is the work, not the encryption."""
         if os.environ.get("RELAY"):
             return self._relays()
-        binary = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve()
+        self.binary = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve()
         folder = self.home / "chaperone"
         (folder / "policies").mkdir(parents=True)
         claims = json.dumps({"sub": "bench", "groups": ["bench"]})
-        command = [binary.parent / "testkit", "issuer", "--dir", folder, "--claims", claims, "--lifetime", "7200"]
+        command = [self.binary.parent / "testkit", "issuer", "--dir", folder, "--claims", claims, "--lifetime", "7200"]
         self._start(command, "issuer").wait_for_file(folder / "url")
         port = machine.free_port()
         (folder / "policies" / "bench.cedar").write_text(POLICY)
         (folder / "classes.yaml").write_text(CLASSES)
         (folder / "credential").write_text(f"bench\n{self.password}\n")
         os.chmod(folder / "credential", 0o600)
+        self.gateway_port = port
+        self.fresh = 0
+        token = folder / "token"
+        plain, masked = Way("chaperone", port, "plain", "", 0, token), Way("masking", port, "masked", "", 0, token)
+        self.ways = [plain, masked]
+        self.restart()
+        return [plain, masked]
+
+    def restart(self):
+        """A gateway that has done nothing yet, with an evidence log of its own: so that its memory tells of one work only."""
+        if not hasattr(self, "gateway_port"):
+            return
+        if self.gateway:
+            self.processes.remove(self.gateway)
+            self.gateway.close()
+        self.fresh += 1
+        folder = self.home / "chaperone"
         upstream = f"postgres: '127.0.0.1:{self.cluster.port}/bench', tls: disable, credential: {{ file: credential }}"
         (folder / "chaperone.yaml").write_text(
-            f"listen: {{ postgres: '127.0.0.1:{port}' }}\n"
+            f"listen: {{ postgres: '127.0.0.1:{self.gateway_port}' }}\n"
             f"issuers: [{{ name: bench, url: '{(folder / 'url').read_text()}', audience: chaperone }}]\n"
             f"connections:\n  plain: {{ {upstream}, phi: none }}\n  masked: {{ {upstream}, classification: classes.yaml }}\n"
-            "policies: policies\nevidence: { dir: evidence }\nlimits: { connections: 2000 }\n"
+            f"policies: policies\nevidence: {{ dir: evidence-{self.fresh} }}\nlimits: {{ connections: 2000 }}\n"
         )
-        gateway = self._start([binary, "serve", "--config", folder / "chaperone.yaml"], "gateway")
-        gateway.wait_for_port(port)
-        self.gateway, self.evidence = gateway, folder / "evidence"
-        pid, token = gateway.child.pid, folder / "token"
-        return [Way("chaperone", port, "plain", "", pid, token), Way("masking", port, "masked", "", pid, token)]
+        command = [self.binary, "serve", "--config", folder / "chaperone.yaml"]
+        self.gateway = self._start(command, f"gateway-{self.fresh}")
+        self.gateway.wait_for_port(self.gateway_port)
+        for way in self.ways:
+            if way.name in ("chaperone", "masking"):
+                way.pid = self.gateway.child.pid
 
     def _relays(self):
         """A plain relay in the gateway's place, for both of its ways."""
