@@ -3,7 +3,7 @@
 //! They are read off a walk over the *whole* tree ([`crate::visit`]), so a table cannot hide in a construct that
 //! nobody thought of: whatever names a relation is counted, and only what is known to be harmless is counted as such.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chaperone_model::{Action, Effects, Facts, Need, TableName};
 use pg_query::NodeEnum;
@@ -34,6 +34,7 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
     visit(statement, &mut found);
 
     let mut needs = BTreeSet::new();
+    let mut steps = MOST_STEPS;
     let table = |relation: &Relation| match (&*relation.catalog, &*relation.schema) {
         ("", "") => names.resolve(&relation.name),
         ("", schema) => Some(TableName::new(schema, &*relation.name)),
@@ -41,7 +42,7 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
         _ => None,
     };
     for relation in &found.relations {
-        if matches!(relation.role, Role::Read | Role::Locked) && found.is_cte(relation) {
+        if matches!(relation.role, Role::Read | Role::Locked) && found.is_cte(relation, &mut steps) {
             continue;
         }
         for action in relation.role.actions(kind.does, relation.flags) {
@@ -160,17 +161,31 @@ struct Relation {
     name: String,
     role: Role,
     flags: Flags,
-    /// The statements around it, innermost last, by their number in [`Found::scopes`], and which of their CTEs it
-    /// stands in.
-    inside: Vec<(usize, Option<usize>)>,
+    /// The innermost statement around it.
+    inside: Option<Inside>,
 }
+
+/// A statement, by its number in [`Found::scopes`], and which of its CTEs a place in it stands in.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    scope: usize,
+    cte: Option<usize>,
+}
+
+/// Statements that are looked at, for all names together, to tell whether they are CTEs. Beyond that no name is one:
+/// more is needed, never less. Without a bound, many names deep in many statements would take hours.
+const MOST_STEPS: u64 = 20_000_000;
 
 /// A `SELECT`, `INSERT`, `UPDATE`, `DELETE` or `MERGE` anywhere in the tree.
 #[derive(Debug, Default)]
 struct Scope {
-    ctes: Vec<String>,
+    /// How many CTEs have begun, and the number of the first of each name.
+    ctes: usize,
+    names: HashMap<String, usize>,
     recursive: bool,
     flags: Flags,
+    /// The statement around it.
+    outer: Option<Inside>,
     /// The target, and the relations in the `FROM` list, by number.
     target: Option<usize>,
     from: Vec<usize>,
@@ -183,6 +198,8 @@ struct Place {
     kind: &'static str,
     field: &'static str,
     scope: Option<usize>,
+    /// The statement that the struct's fields belong to.
+    inside: Option<Inside>,
 }
 
 #[derive(Debug, Default)]
@@ -206,42 +223,27 @@ impl Found {
         self.path.iter().rev().nth(1)
     }
 
-    /// The statements around this place, innermost last, and the CTE of each that it stands in.
-    fn inside(&self) -> Vec<(usize, Option<usize>)> {
-        let mut inside = Vec::new();
-        let mut with = false;
-        for place in &self.path {
-            match place.scope {
-                Some(scope) => {
-                    inside.push((scope, None));
-                    with = place.field == "with_clause";
-                }
-                None if with && place.kind == "CommonTableExpr" => {
-                    if let Some((scope, cte)) = inside.last_mut() {
-                        *cte = self.scopes.get(*scope).map(|scope| scope.ctes.len().saturating_sub(1));
-                    }
-                    with = false;
-                }
-                None => {}
-            }
-        }
-        inside
-    }
-
     /// Whether an unqualified name is that of a CTE in scope (PostgreSQL manual, `SELECT`, `WITH` clause): those of
     /// the statements around it; inside the `WITH` itself only earlier ones, unless it is recursive.
-    fn is_cte(&self, relation: &Relation) -> bool {
-        relation.schema.is_empty()
-            && relation.catalog.is_empty()
-            && relation.inside.iter().any(|(scope, cte)| {
-                self.scopes.get(*scope).is_some_and(|scope| {
-                    let visible = match cte {
-                        Some(number) if !scope.recursive => *number,
-                        _ => scope.ctes.len(),
-                    };
-                    scope.ctes.iter().take(visible).any(|name| *name == relation.name)
-                })
-            })
+    fn is_cte(&self, relation: &Relation, steps: &mut u64) -> bool {
+        if !relation.schema.is_empty() || !relation.catalog.is_empty() {
+            return false;
+        }
+        let mut around = relation.inside;
+        while let Some(Inside { scope, cte }) = around {
+            let Some(left) = steps.checked_sub(1) else { return false };
+            *steps = left;
+            let Some(scope) = self.scopes.get(scope) else { return false };
+            let visible = match cte {
+                Some(number) if !scope.recursive => number,
+                _ => scope.ctes,
+            };
+            if scope.names.get(&relation.name).is_some_and(|number| *number < visible) {
+                return true;
+            }
+            around = scope.outer;
+        }
+        false
     }
 
     fn role(&self) -> Role {
@@ -261,13 +263,13 @@ impl Found {
 
     fn relation(&mut self) {
         let role = self.role();
-        let inside = self.inside();
+        let inside = self.parent().and_then(|place| place.inside);
         let number = self.relations.len();
         let mut name = std::mem::take(&mut self.name).into_iter();
         let mut next = || name.next().unwrap_or_default();
         let (catalog, schema, name) = (next(), next(), next());
-        if let Some((scope, None)) = inside.last()
-            && let Some(scope) = self.scopes.get_mut(*scope)
+        if let Some(Inside { scope, cte: None }) = inside
+            && let Some(scope) = self.scopes.get_mut(scope)
         {
             match role {
                 Role::Read => scope.from.push(number),
@@ -277,10 +279,11 @@ impl Found {
         }
         // an alias in FOR UPDATE OF is no relation of its own
         if self.parent().is_some_and(|place| place.kind == "LockingClause") {
-            if let Some((scope, _)) = inside.last()
-                && let Some(scope) = self.scopes.get_mut(*scope)
+            if let Some(Inside { scope, .. }) = inside
+                && let Some(scope) = self.scopes.get_mut(scope)
+                && scope.from.last() == Some(&number)
             {
-                scope.from.retain(|n| *n != number);
+                scope.from.pop();
             }
             return;
         }
@@ -288,8 +291,8 @@ impl Found {
     }
 
     fn scope(&mut self) -> Option<&mut Scope> {
-        let number = self.path.iter().rev().find_map(|place| place.scope)?;
-        self.scopes.get_mut(number)
+        let Inside { scope, .. } = self.path.last()?.inside?;
+        self.scopes.get_mut(scope)
     }
 }
 
@@ -298,10 +301,14 @@ const SCOPES: [&str; 5] = ["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt
 
 impl Visit for Found {
     fn enter(&mut self, kind: &'static str) -> bool {
+        let mut inside = self.path.last().and_then(|place| place.inside);
         let scope = SCOPES.contains(&kind).then(|| {
-            self.scopes.push(Scope::default());
+            self.scopes.push(Scope { outer: inside, ..Scope::default() });
             self.scopes.len() - 1
         });
+        if let Some(scope) = scope {
+            inside = Some(Inside { scope, cte: None });
+        }
         match kind {
             "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.effects = true,
             "IntoClause" => self.effects = true,
@@ -317,14 +324,17 @@ impl Visit for Found {
                 }
             }
             "CommonTableExpr" => {
-                if let Some(scope) = self.scope() {
-                    scope.ctes.push(String::new());
+                if let Some(Inside { scope, cte }) = &mut inside
+                    && let Some(scope) = self.scopes.get_mut(*scope)
+                {
+                    *cte = Some(scope.ctes);
+                    scope.ctes += 1;
                 }
             }
             "RangeVar" | "FuncCall" | "AExpr" | "SubLink" | "SortBy" => self.name.clear(),
             _ => {}
         }
-        self.path.push(Place { kind, field: "", scope });
+        self.path.push(Place { kind, field: "", scope, inside });
         true
     }
 
@@ -363,10 +373,10 @@ impl Visit for Found {
                 }
             }
             ("CommonTableExpr", "ctename") => {
-                let name = value.to_owned();
-                let number = self.path.iter().rev().skip(1).find_map(|place| place.scope);
-                if let Some(cte) = number.and_then(|n| self.scopes.get_mut(n)).and_then(|scope| scope.ctes.last_mut()) {
-                    *cte = name;
+                if let Some(Inside { scope, cte: Some(number) }) = place.inside
+                    && let Some(scope) = self.scopes.get_mut(scope)
+                {
+                    scope.names.entry(value.to_owned()).or_insert(number);
                 }
             }
             ("CopyStmt", "filename") if !value.is_empty() => {

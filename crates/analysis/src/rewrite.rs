@@ -16,6 +16,7 @@ mod query;
 mod refuse;
 mod source;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -83,10 +84,14 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
             )
         });
     }
+    if statements.len() > MOST_STATEMENTS {
+        return Err(refuse::size());
+    }
     // what rewriting adds: the masked selves, a few levels deep
     depth.and(64).run(|| {
         let statement = statements.node(i).clone();
         let mut masker = Masker::new(&statement, protection)?;
+        masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
         let (statement, output) = masker.statement(statement)?;
         let sources: Vec<&pg::SelectStmt> = masker.sources.values().map(|source| &source.query).collect();
         let text = proof::prove(statement, &sources, &masker.ctes, depth.and(64))?;
@@ -104,7 +109,30 @@ struct Masker<'a> {
     scopes: Vec<Vec<Item>>,
     /// The masked selves that were put in, by relation and `ONLY`.
     sources: BTreeMap<(TableName, bool), Source>,
+    /// Parts of trees that were put in for relations, and how many may be.
+    put_in: usize,
+    may_put_in: usize,
+    /// What all `FROM` lists name, together.
+    items: usize,
+    /// What is left for looking things up.
+    steps: Cell<u64>,
 }
+
+/// Parts of trees that may be put in for the relations of a text: a table of 60 columns has some 2,500, so that this is
+/// 800 of them; but a text of 16 MiB names a relation eight million times.
+const MOST_PUT_IN: usize = 2_000_000;
+
+/// The same for one statement, in a text of many.
+const LEAST_PUT_IN: usize = 20_000;
+
+/// Statements in one text.
+const MOST_STATEMENTS: usize = 1_000;
+
+/// What all `FROM` lists of a statement may name together. The server's planner has long given up by then.
+const MOST_ITEMS: usize = 10_000;
+
+/// Steps of looking things up, for one statement: about a second.
+const MOST_STEPS: u64 = 50_000_000;
 
 /// What `FROM` names.
 #[derive(Debug)]
@@ -154,7 +182,22 @@ impl<'a> Masker<'a> {
                 "give it another name",
             ));
         }
-        Ok(Masker { protection: *protection, catalog, ctes, scopes: Vec::new(), sources: BTreeMap::new() })
+        Ok(Masker {
+            protection: *protection,
+            catalog,
+            ctes,
+            scopes: Vec::new(),
+            sources: BTreeMap::new(),
+            put_in: 0,
+            may_put_in: MOST_PUT_IN,
+            items: 0,
+            steps: Cell::new(MOST_STEPS),
+        })
+    }
+
+    /// Whether what was put in so far is not too much.
+    fn within_bounds(&self) -> Result<(), Refusal> {
+        if self.put_in > self.may_put_in || self.items > MOST_ITEMS { Err(refuse::size()) } else { Ok(()) }
     }
 
     /// The statement that may run, and what it may return.

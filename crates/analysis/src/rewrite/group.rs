@@ -4,7 +4,7 @@
 //! cannot see the key through the masked subquery, so those columns are added to the list: within a group of one key
 //! they have one value, so the groups stay the same (and the planner drops them again).
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use pg_query::protobuf as pg;
 use pg_query::{Node, NodeEnum};
@@ -22,25 +22,36 @@ pub(crate) fn has_equality(column: &Column) -> bool {
     ) && column.base_kind != 'c'
 }
 
-/// Adds what is missing to `GROUP BY`. `items` is what `FROM` names.
-pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item]) {
+/// Adds what is missing to `GROUP BY`. `items` is what `FROM` names. `steps` bounds the search for what is named: when
+/// they are used up, all is taken to be, which adds more to the list than is needed and changes no group.
+pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item], steps: &mut u64) {
     if select.group_clause.is_empty()
         || select.group_clause.iter().any(|node| matches!(node.node, Some(NodeEnum::GroupingSet(_))))
+        || items.iter().all(|item| item.key.is_empty())
     {
         return;
     }
-    let grouped: Vec<Name> = select.group_clause.iter().filter_map(|node| grouping(node, select)).collect();
+    let mut targets: HashMap<&str, &pg::ResTarget> = HashMap::new();
+    for target in &select.target_list {
+        if let Some(NodeEnum::ResTarget(target)) = &target.node {
+            targets.entry(&target.name).or_insert(target);
+        }
+    }
+    let grouped: HashSet<Name> =
+        select.group_clause.iter().filter_map(|node| grouping(node, select, &targets)).collect();
+    let by = |item: &Item, column: &String| {
+        grouped.contains(&Name { table: None, column: column.clone() })
+            || grouped.contains(&Name { table: Some(item.alias.clone()), column: column.clone() })
+    };
+    let mut used = None;
     let mut added = Vec::new();
     for item in items {
-        let by = |column: &str| {
-            grouped.iter().any(|name| name.column == column && name.table.as_ref().is_none_or(|t| *t == item.alias))
-        };
-        if item.key.is_empty() || !item.key.iter().all(|column| by(column)) {
+        if item.key.is_empty() || !item.key.iter().all(|column| by(item, column)) {
             continue;
         }
-        let used = used(select, &item.alias);
+        let used = used.get_or_insert_with(|| used_in(select, steps));
         for column in &item.groupable {
-            if !by(column) && used.names(column) {
+            if !by(item, column) && used.names(&item.alias, column) {
                 let fields = vec![string(&item.alias), string(column)];
                 added.push(node(NodeEnum::ColumnRef(pg::ColumnRef { fields, location: 0 })));
             }
@@ -50,6 +61,7 @@ pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item]) {
 }
 
 /// A column as written: with its table's alias or without.
+#[derive(PartialEq, Eq, Hash)]
 struct Name {
     table: Option<String>,
     column: String,
@@ -57,17 +69,11 @@ struct Name {
 
 /// The column that an element of `GROUP BY` is, if it is one: by name, by the number of an output column, or by an
 /// output column's name.
-fn grouping(element: &Node, select: &pg::SelectStmt) -> Option<Name> {
-    let target = |number: usize| match &select.target_list.get(number)?.node {
-        Some(NodeEnum::ResTarget(target)) => Some(&**target),
-        _ => None,
-    };
+fn grouping(element: &Node, select: &pg::SelectStmt, targets: &HashMap<&str, &pg::ResTarget>) -> Option<Name> {
     match element.node.as_ref()? {
         NodeEnum::ColumnRef(column) => {
             let name = column_name(column)?;
-            let renamed = (0..select.target_list.len())
-                .filter_map(target)
-                .find(|target| name.table.is_none() && target.name == name.column);
+            let renamed = targets.get(&*name.column).filter(|_| name.table.is_none());
             match renamed.and_then(|target| target.val.as_ref()).map(|val| &val.node) {
                 Some(Some(NodeEnum::ColumnRef(column))) => column_name(column),
                 _ => Some(name),
@@ -76,7 +82,8 @@ fn grouping(element: &Node, select: &pg::SelectStmt) -> Option<Name> {
         NodeEnum::AConst(constant) => match &constant.val {
             Some(pg::a_const::Val::Ival(number)) => {
                 let number = usize::try_from(number.ival).ok()?.checked_sub(1)?;
-                match &target(number)?.val.as_ref()?.node {
+                let Some(NodeEnum::ResTarget(target)) = &select.target_list.get(number)?.node else { return None };
+                match &target.val.as_ref()?.node {
                     Some(NodeEnum::ColumnRef(column)) => column_name(column),
                     _ => None,
                 }
@@ -97,34 +104,51 @@ fn column_name(column: &pg::ColumnRef) -> Option<Name> {
     Some(Name { table, column })
 }
 
-/// Columns of one item that a query may name outside `FROM`, `WHERE` and `GROUP BY`.
+/// Columns that a query may name outside `FROM`, `WHERE` and `GROUP BY`.
 #[derive(Default)]
 struct Used {
-    alias: String,
-    columns: BTreeSet<String>,
+    /// Written with a table's alias.
+    qualified: HashSet<(String, String)>,
+    /// Written without: columns, or whole rows by their alias.
+    bare: HashSet<String>,
+    /// `alias.*`
+    stars: HashSet<String>,
     all: bool,
     /// The column reference that is being read.
     fields: Option<Vec<String>>,
     star: bool,
+    steps: u64,
 }
 
 impl Used {
-    fn names(&self, column: &str) -> bool {
-        self.all || self.columns.contains(column)
+    fn names(&self, alias: &str, column: &str) -> bool {
+        self.all
+            || self.bare.contains(column)
+            || self.bare.contains(alias)
+            || self.stars.contains(alias)
+            || self.qualified.contains(&(alias.to_owned(), column.to_owned()))
     }
 }
 
-fn used(select: &pg::SelectStmt, alias: &str) -> Used {
-    let mut used = Used { alias: alias.to_owned(), ..Used::default() };
+fn used_in(select: &pg::SelectStmt, steps: &mut u64) -> Used {
+    let mut used = Used { steps: *steps, ..Used::default() };
     for list in [&select.target_list, &select.sort_clause, &select.window_clause, &select.distinct_clause] {
         list.iter().for_each(|node| visit(node, &mut used));
     }
     select.having_clause.iter().for_each(|node| visit(&**node, &mut used));
+    *steps = used.steps;
     used
 }
 
 impl Visit for Used {
     fn enter(&mut self, kind: &'static str) -> bool {
+        match self.steps.checked_sub(1) {
+            Some(left) => self.steps = left,
+            None => {
+                self.all = true;
+                return false;
+            }
+        }
         match kind {
             "ColumnRef" => self.fields = Some(Vec::new()),
             "AStar" if self.fields.is_some() => self.star = true,
@@ -150,17 +174,10 @@ impl Visit for Used {
         let star = std::mem::take(&mut self.star);
         match self.fields.take().unwrap_or_default().as_slice() {
             [] => self.all |= star,
+            [.., table] if star => _ = self.stars.insert(table.clone()),
             // a whole row, or a column without its table
-            [name] => {
-                self.all |= *name == self.alias;
-                self.columns.insert(name.clone());
-            }
-            [.., table] if star => self.all |= *table == self.alias,
-            [.., table, column] => {
-                if *table == self.alias {
-                    self.columns.insert(column.clone());
-                }
-            }
+            [name] => _ = self.bare.insert(name.clone()),
+            [.., table, column] => _ = self.qualified.insert((table.clone(), column.clone())),
         }
     }
 }

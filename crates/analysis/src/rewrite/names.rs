@@ -174,7 +174,15 @@ impl Masker<'_> {
 
     /// A name with a schema must mean the nearest item of that name, or the shorter name would mean another one.
     fn in_scope(&self, schema: &str, table: &str) -> Result<(), Refusal> {
-        let nearest = self.scopes.iter().rev().flat_map(|scope| scope.iter().rev()).find(|item| item.alias == table);
+        let mut steps = self.steps.get();
+        let nearest = self.scopes.iter().rev().flat_map(|scope| scope.iter().rev()).find(|item| {
+            steps = steps.saturating_sub(1);
+            item.alias == table || steps == 0
+        });
+        self.steps.set(steps);
+        if steps == 0 {
+            return Err(refuse::size());
+        }
         match nearest {
             Some(item)
                 if !item.renamed

@@ -64,6 +64,11 @@ fn tokens<T: serde::Serialize + ?Sized>(tree: &T) -> Vec<Token> {
     tokens.tokens
 }
 
+/// How many parts a tree has.
+pub(crate) fn size<T: serde::Serialize + ?Sized>(tree: &T) -> usize {
+    tokens(tree).len()
+}
+
 struct Tokens {
     tokens: Vec<Token>,
     /// The field that is being read is a position.

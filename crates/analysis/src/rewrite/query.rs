@@ -43,9 +43,10 @@ impl Masker<'_> {
         }
         for item in &mut select.from_clause {
             self.from(item, false)?;
+            self.within_bounds()?;
         }
         let items = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
-        group::complete(select, items);
+        group::complete(select, items, self.steps.get_mut());
         let pg::SelectStmt {
             distinct_clause,
             into_clause: _,
@@ -207,6 +208,7 @@ impl Masker<'_> {
     }
 
     fn item(&mut self, item: Item) {
+        self.items += 1;
         if let Some(scope) = self.scopes.last_mut() {
             scope.push(item);
         }
@@ -266,6 +268,8 @@ impl Masker<'_> {
     fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
         let key = (name.clone(), only);
         if let Some(source) = self.sources.get(&key) {
+            self.put_in += source.size;
+            self.within_bounds()?;
             return Ok(source.query.clone());
         }
         let Some(relation) = self.catalog.relations.get(name) else {
@@ -273,6 +277,7 @@ impl Masker<'_> {
         };
         let source = source::source(name, relation, only, &self.protection)?;
         let query = source.query.clone();
+        self.put_in += source.size;
         self.sources.insert(key, source);
         Ok(query)
     }

@@ -57,6 +57,19 @@ pub(crate) fn construct(what: &str) -> Refusal {
     )
 }
 
+/// A statement whose masked form would be too large, or take too long to make.
+pub(crate) fn size() -> Refusal {
+    Refusal {
+        code: SqlState::PROGRAM_LIMIT_EXCEEDED,
+        ..refusal(
+            "masking.size",
+            "the statement is too large to be masked".into(),
+            "every table that it names is replaced by a masked subquery, and all of them together are too many",
+            "name fewer tables, or send it in parts",
+        )
+    }
+}
+
 /// Something that should never happen; whatever the reason, nothing is let through.
 pub(crate) fn internal(detail: &str) -> Refusal {
     Refusal {

@@ -7,7 +7,7 @@ use chaperone_model::{Class, Refusal, Rung, TableClasses, TableName};
 use pg_query::NodeEnum;
 use pg_query::protobuf::SelectStmt;
 
-use super::{Protection, order, refuse};
+use super::{Protection, order, proof, refuse};
 use crate::allow::{CatalogRelation, PG_CATALOG, catalog_relation};
 use crate::catalog::{Column, Relation};
 use crate::depth::Depth;
@@ -20,6 +20,8 @@ pub(crate) struct Source {
     pub(crate) query: SelectStmt,
     /// The columns that it shows as stored, as (relation OID, column number).
     pub(crate) origins: BTreeSet<(u32, i16)>,
+    /// How many parts its tree has.
+    pub(crate) size: usize,
 }
 
 /// What is known of a relation that may be read.
@@ -84,7 +86,10 @@ pub(crate) fn source(
     );
     let mut trees = parse::tree(&text, Depth::of(&text)?)?;
     match trees.pop().and_then(|raw| raw.stmt).and_then(|stmt| stmt.node) {
-        Some(NodeEnum::SelectStmt(query)) if trees.is_empty() => Ok(Source { query: *query, origins }),
+        Some(NodeEnum::SelectStmt(query)) if trees.is_empty() => {
+            let size = proof::size(&query);
+            Ok(Source { query: *query, origins, size })
+        }
         _ => Err(refuse::internal("the masked form of a relation does not parse")),
     }
 }

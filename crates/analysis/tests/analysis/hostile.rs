@@ -76,6 +76,88 @@ fn deep_texts_neither_overflow_nor_hang() {
     }
 }
 
+fn wide(n: usize) -> Vec<(&'static str, String)> {
+    let list = |of: &dyn Fn(usize) -> String| (0..n).map(of).collect::<Vec<_>>().join(", ");
+    let same = |of: &str| vec![of; n].join(", ");
+    vec![
+        ("constants", format!("SELECT {}", same("1"))),
+        ("relations", format!("SELECT 1 FROM {}", same("room"))),
+        ("masked relations", format!("SELECT 1 FROM {}", list(&|i| format!("patient p{i}")))),
+        ("subqueries", format!("SELECT 1 FROM {}", list(&|i| format!("(SELECT 1) a{i}")))),
+        (
+            "ctes",
+            format!("WITH {} SELECT 1 FROM {}", list(&|i| format!("c{i} AS (SELECT 1)")), list(&|i| format!("c{i}"))),
+        ),
+        ("ctes of ctes", format!("WITH c AS (SELECT 1), {} SELECT 1", list(&|i| format!("c{i} AS (SELECT * FROM c)")))),
+        (
+            "long names",
+            format!("SELECT {} FROM patient, {}", same("clinic.patient.id"), list(&|i| format!("(SELECT 1) a{i}"))),
+        ),
+        (
+            "groups",
+            format!(
+                "SELECT {} FROM patient GROUP BY id, {}",
+                list(&|i| format!("id AS a{i}")),
+                list(&|i| format!("a{i}"))
+            ),
+        ),
+        ("keys", format!("SELECT {} FROM patient GROUP BY {}", same("sex"), same("id"))),
+        (
+            "locks",
+            format!("SELECT 1 FROM {} FOR UPDATE OF {}", list(&|i| format!("room a{i}")), list(&|i| format!("a{i}"))),
+        ),
+        ("fetches", vec!["FETCH c"; n].join(";")),
+        ("statements on tables", vec!["SELECT * FROM patient"; n].join(";")),
+        ("functions", format!("SELECT {}", same("lower('x')"))),
+        ("subselects", format!("SELECT {}", same("(SELECT 1 FROM room)"))),
+        (
+            "deep relations",
+            format!(
+                "{}{}{}",
+                "SELECT * FROM (".repeat(100),
+                format!("SELECT * FROM {}", list(&|i| format!("r{i}"))),
+                ") x".repeat(100)
+            ),
+        ),
+        ("parameters", format!("SELECT {}", list(&|i| format!("${}", i % 60_000 + 1)))),
+        ("rows", format!("INSERT INTO room VALUES {}", same("('a', 1)"))),
+        ("assignments", format!("UPDATE room SET {}", list(&|i| format!("a{i} = 1")))),
+        ("columns", format!("COPY room ({}) TO STDOUT", list(&|i| format!("a{i}")))),
+        ("strings", format!("SELECT {}", vec!["'a'"; n].join("\n"))),
+        ("comments", format!("SELECT 1 {}", "/* /* x */ */ -- y\n".repeat(n))),
+        ("dollars", format!("SELECT {}", same("$a$ $b$ $a$"))),
+        ("windows", format!("SELECT 1 FROM room WINDOW {}", list(&|i| format!("w{i} AS (ORDER BY beds)")))),
+        ("sorts", format!("SELECT 1 FROM room ORDER BY {}", same("beds USING <"))),
+        ("aliases", format!("SELECT 1 FROM room AS a({})", list(&|i| format!("a{i}")))),
+        ("types", format!("SELECT {}", same("1::int4"))),
+        ("names", format!("SELECT {}", same("a.b.c.d"))),
+        ("long name", format!("SELECT {}1", "a.".repeat(n))),
+        ("operators", format!("SELECT {}", list(&|i| format!("{i} OPERATOR(pg_catalog.+) 1")))),
+        ("arms", format!("SELECT CASE 1 {} END", "WHEN 1 THEN 2 ".repeat(n))),
+        ("definitions", format!("SELECT * FROM json_to_record('') AS x({})", list(&|i| format!("a{i} int")))),
+        ("create", format!("CREATE TABLE x ({})", list(&|i| format!("a{i} int")))),
+        ("drop", format!("DROP TABLE {}", list(&|i| format!("a{i}")))),
+    ]
+}
+
+#[test]
+fn wide_texts_take_time_in_proportion() {
+    for (name, sql) in wide(20_000) {
+        let once = Instant::now();
+        on_a_worker(move || _ = everything(&sql));
+        let once = once.elapsed();
+        let (_, sql) = wide(60_000).into_iter().find(|(other, _)| *other == name).unwrap();
+        let length = sql.len();
+        let thrice = Instant::now();
+        on_a_worker(move || _ = everything(&sql));
+        let thrice = thrice.elapsed();
+        println!("{name}: {once:?}, three times that: {thrice:?} ({length} bytes)");
+        // nine times as long would be the square
+        assert!(thrice < once * 6 + Duration::from_millis(500), "{name}: {once:?}, {thrice:?}");
+        assert!(thrice < Duration::from_secs(20), "{name}: {thrice:?}");
+    }
+}
+
 /// Stack that a thread has touched, in bytes, from the mapping that holds one of its locals.
 fn touched() -> usize {
     let local = 0_u8;
@@ -207,5 +289,39 @@ proptest! {
         let end = (at + with.len()).min(sql.len());
         if sql.is_char_boundary(end) { sql.replace_range(at..end, &with); }
         let _ = everything(&sql);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn where_the_time_goes() {
+    let Clinic { classification, masks } = clinic::clinic();
+    let catalog = clinic::paper_catalog();
+    let protection =
+        Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    for n in [20_000, 60_000, 120_000] {
+        for (name, sql) in wide(n) {
+            if std::env::var("ONLY").is_ok_and(|only| !only.split(',').any(|only| only == name)) {
+                continue;
+            }
+            let t = Instant::now();
+            let Ok(statements) = parse(&sql) else { continue };
+            let parsed = t.elapsed();
+            let t = Instant::now();
+            statements.facts_in(0, &catalog);
+            let facts = t.elapsed();
+            let t = Instant::now();
+            statements.normalized(0);
+            let normalized = t.elapsed();
+            let t = Instant::now();
+            statements.fingerprint(0);
+            let fingerprint = t.elapsed();
+            let t = Instant::now();
+            let ok = rewrite(&statements, 0, &protection).is_ok();
+            println!(
+                "{n} {name}: parse {parsed:?} facts {facts:?} normalised {normalized:?} fingerprint {fingerprint:?} rewrite {:?} {ok}",
+                t.elapsed()
+            );
+        }
     }
 }

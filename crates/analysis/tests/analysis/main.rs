@@ -6,6 +6,7 @@ mod facts;
 mod golden;
 mod hostile;
 mod masks;
+mod rows;
 mod speed;
 mod statements;
 mod twins;
