@@ -34,10 +34,9 @@ impl<S> Session<S> {
         };
         let tag = complete.and_then(|complete| std::str::from_utf8(complete.verb()).ok()).map(str::to_owned);
         let rows = complete.and_then(CommandComplete::rows).unwrap_or(rows);
-        match tag.as_deref() {
-            // the names that SQL takes away are taken away here too; a name too few only means a refusal
-            Some("DISCARD ALL" | "DEALLOCATE ALL") => self.names.forget_statements(),
-            _ => {}
+        // the names that SQL takes away are taken away here too; one too few is judged as one that SQL gave
+        if matches!(tag.as_deref(), Some("DISCARD ALL" | "DEALLOCATE ALL")) {
+            self.names.forget_statements();
         }
         self.answer.finished.push(Finished {
             id: ordinal,

@@ -348,7 +348,13 @@ impl Judge {
     /// What was prepared or declared by SQL was decided then. Once the policies were replaced it is decided again; since
     /// it is not known which of all it is, with the needs of all.
     fn lasting<'f>(&self, facts: Cow<'f, Facts>) -> Cow<'f, Facts> {
-        if !self.reconsidered || !matches!(&*facts.kind, "EXECUTE" | "FETCH" | "MOVE") {
+        let by_name = match &*facts.kind {
+            "EXECUTE" | "FETCH" | "MOVE" => true,
+            // it may explain an `EXECUTE`, which is refused where masks apply
+            "EXPLAIN" => !self.is_shielded(),
+            _ => false,
+        };
+        if !self.reconsidered || !by_name {
             return facts;
         }
         let mut facts = facts.into_owned();
@@ -382,10 +388,15 @@ impl Judge {
     }
 
     fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {
-        match &self.shield {
+        let mut facts = match &self.shield {
             None => Cow::Borrowed(statements.facts(i)),
             Some(shield) => Cow::Owned(shield.facts(statements, i)),
+        };
+        // `EXPLAIN ANALYZE EXECUTE` runs what was prepared
+        if facts.kind == "EXPLAIN" && facts.effects == Effects::None {
+            facts.to_mut().effects = Effects::Possible;
         }
+        facts
     }
 }
 

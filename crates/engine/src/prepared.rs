@@ -141,7 +141,7 @@ impl Names {
     }
 
     /// `DISCARD ALL` and `DEALLOCATE ALL` forget prepared statements. Forgetting one that the database still has
-    /// only makes it unknown, which is refused where it matters.
+    /// only makes it unknown: refused where masks apply, and judged as one that SQL prepared elsewhere.
     pub(crate) fn forget_statements(&mut self) {
         self.statements.clear();
     }

@@ -273,3 +273,20 @@ async fn strangers_do_not_take_the_places_of_those_inside() {
     assert!(descriptors < 150, "{descriptors} descriptors");
     assert_eq!(client.rows("select 1").await.unwrap(), ["1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_explain_runs_by_name_is_decided_again_under_other_policies() {
+    let gateway = Setup::new().start();
+    let mut client = gateway.client("ops").await;
+    client.query("create temp table kept (a int)").await.unwrap();
+    client.query("prepare s as insert into kept values (1)").await.unwrap();
+    let policy = POLICY.replacen(
+        "action, resource in Connection::\"ops\"",
+        "action in [Action::\"connect\", Action::\"select\"], resource in Connection::\"ops\"",
+        1,
+    );
+    std::fs::write(gateway.path("policies/test.cedar"), policy).unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(code(&client.query("explain analyze execute s").await.unwrap()), "42501");
+    assert_eq!(client.rows("select count(*) from kept").await.unwrap(), ["0"]);
+}
