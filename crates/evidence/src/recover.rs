@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chaperone_ledger_format::checkpoint::{Checkpoint, Verifier, history};
 use chaperone_ledger_format::layout;
 use chaperone_ledger_format::record::{Body, Place, Record};
-use chaperone_ledger_format::segment::{Frames, Header, Kind, Next};
+use chaperone_ledger_format::segment::{Frames, Header, Kind, Next, is_zero};
 
 use crate::LedgerError;
 use crate::folder::Folder;
@@ -235,7 +235,7 @@ fn zero_from(folder: &Folder, number: u64, offset: u64) -> Result<(), LedgerErro
         let want = usize::try_from(length - at).unwrap_or(CHUNK).min(CHUNK);
         let Some(chunk) = buffer.get_mut(..want) else { break };
         file.read_exact_at(chunk, at).map_err(LedgerError::io("read", &path))?;
-        if chunk.iter().any(|&b| b != 0) {
+        if !is_zero(chunk) {
             chunk.fill(0);
             file.write_all_at(chunk, at).map_err(LedgerError::io("write", &path))?;
             torn = true;

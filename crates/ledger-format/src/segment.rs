@@ -151,10 +151,18 @@ impl<'a> Frames<'a> {
                 self.at += FRAME_HEAD + 1 + body.len();
                 Next::Frame(frame)
             }
-            None if rest.iter().all(|&b| b == 0) => Next::End,
+            None if is_zero(rest) => Next::End,
             None => Next::Broken,
         }
     }
+}
+
+/// Whether there is nothing but zeros. A segment reserves its room, so most of it is looked at here each time that a log
+/// is opened: in blocks, which the processor compares faster than a loop over bytes.
+pub fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let (blocks, rest) = bytes.as_chunks::<{ ZEROS.len() }>();
+    blocks.iter().all(|block| *block == ZEROS) && rest.iter().all(|&byte| byte == 0)
 }
 
 fn parse(rest: &[u8]) -> Option<(Kind, &[u8])> {
