@@ -117,8 +117,18 @@ impl Answer {
 /// Segments on their way into the journal.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    pending: VecDeque<(PendingAnswered, usize)>,
+    pending: VecDeque<Segment>,
     size: usize,
+    /// What was released last ends within a message.
+    cut: bool,
+}
+
+#[derive(Debug)]
+struct Segment {
+    pending: PendingAnswered,
+    size: usize,
+    /// Ends within a message.
+    cut: bool,
 }
 
 impl Segments {
@@ -131,11 +141,19 @@ impl Segments {
         self.size
     }
 
+    /// Whether something can follow what was released: not in the middle of a message.
+    pub(crate) fn released_whole(&self) -> bool {
+        !self.cut
+    }
+
     pub(crate) fn pop_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<chaperone_evidence::Answered, End>> {
-        let Some((pending, _)) = self.pending.front_mut() else { return Poll::Pending };
-        let answered = std::task::ready!(std::pin::Pin::new(pending).poll(cx)).map_err(|_| End::Ledger);
-        if let Some((_, size)) = self.pending.pop_front() {
+        let Some(front) = self.pending.front_mut() else { return Poll::Pending };
+        let answered = std::task::ready!(std::pin::Pin::new(&mut front.pending).poll(cx)).map_err(|_| End::Ledger);
+        if let Some(Segment { size, cut, .. }) = self.pending.pop_front() {
             self.size -= size;
+            if answered.is_ok() && size > 0 {
+                self.cut = cut;
+            }
         }
         Poll::Ready(answered)
     }
@@ -209,14 +227,16 @@ impl<S> Session<S> {
             let bytes = self.answer.bytes.split_to(size).freeze();
             let last = self.answer.bytes.is_empty();
             let finished = if last { std::mem::take(&mut self.answer.finished) } else { Vec::new() };
-            self.record_segment(bytes, finished);
+            // a part may end where a message does, but that is not known of any but the last
+            let cut = !last || self.server_deframer.remaining() > 0;
+            self.record_segment(bytes, finished, cut);
         }
     }
 
-    fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>) {
+    fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>, cut: bool) {
         let size = bytes.len();
         let pending = self.log.answered(bytes, finished);
-        self.segments.pending.push_back((pending, size));
+        self.segments.pending.push_back(Segment { pending, size, cut });
         self.segments.size += size;
     }
 

@@ -371,9 +371,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
         if matches!(told, Ok(Err(End::Ledger))) || matches!(end, End::Ledger) {
             // the one thing an agent is told without a record, since none can be made: a fixed text
-            if let Some(farewell) = End::Ledger.farewell() {
+            // In the middle of a message it would be taken for a part of that: then the connection just ends.
+            if let Some(farewell) = End::Ledger.farewell()
+                && self.segments.released_whole()
+            {
                 let bytes = fatal(farewell.code, farewell.message, farewell.hint);
-                let _ = tokio::time::timeout(LAST_WORDS, self.agent.write_all(&bytes)).await;
+                let told = async {
+                    poll_fn(|cx| self.to_agent.poll_write(cx, &mut self.agent)).await?;
+                    self.agent.write_all(&bytes).await
+                };
+                let _ = tokio::time::timeout(LAST_WORDS, told).await;
             }
         }
         let _ = tokio::time::timeout(LAST_WORDS, self.agent.shutdown()).await;
