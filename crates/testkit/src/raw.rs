@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,6 +161,7 @@ pub struct Client {
     parsed: usize,
     received: Vec<u8>,
     patience: Duration,
+    local: Option<SocketAddr>,
     /// The messages of the login, from the first answer to `ReadyForQuery`.
     pub greeting: Vec<Message>,
     /// The key of this session for [`cancel`], once it is known.
@@ -174,6 +176,7 @@ impl Client {
     pub async fn connect(address: &str, transport: Transport) -> Result<Self> {
         let mut tcp = TcpStream::connect(address).await.with_context(|| format!("cannot connect to `{address}`"))?;
         tcp.set_nodelay(true)?;
+        let local = tcp.local_addr()?;
         let stream: Box<dyn Stream> = match transport {
             Transport::Plain => Box::new(tcp),
             Transport::Tls { ca, host } => {
@@ -184,7 +187,7 @@ impl Client {
             }
             Transport::DirectTls { ca, host } => Box::new(tls(tcp, &ca, host, true).await?),
         };
-        Ok(Client::over(stream))
+        Ok(Client { local: Some(local), ..Client::over(stream) })
     }
 
     /// A client over any stream, such as one half of a duplex pipe.
@@ -195,9 +198,15 @@ impl Client {
             parsed: 0,
             received: Vec::new(),
             patience: Duration::from_secs(20),
+            local: None,
             greeting: Vec::new(),
             cancel_key: None,
         }
+    }
+
+    /// Its own address, by which the server knows it; none where it runs over another stream than TCP.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// How long one message may take to come; 20 seconds unless set.
