@@ -56,7 +56,6 @@ pub fn fresh_cluster() -> Cluster {
 
 /// A gateway before it starts.
 pub struct Setup {
-    policy: String,
     limits: String,
     gateway_limits: String,
     tls: bool,
@@ -68,26 +67,15 @@ pub struct Gateway {
     child: Option<Child>,
     pub port: u16,
     pub issuer: Issuer,
-    pub cluster: Arc<Cluster>,
+    /// Kept for as long as the gateway needs it.
+    _cluster: Arc<Cluster>,
     folder: TempDir,
     tls: bool,
 }
 
 impl Setup {
     pub fn new() -> Self {
-        Setup {
-            policy: POLICY.to_owned(),
-            limits: String::new(),
-            gateway_limits: String::new(),
-            tls: false,
-            cluster: None,
-        }
-    }
-
-    /// With other policies.
-    pub fn policy(mut self, text: &str) -> Self {
-        self.policy = text.to_owned();
-        self
+        Setup { limits: String::new(), gateway_limits: String::new(), tls: false, cluster: None }
     }
 
     /// With bounds of a session, as in the configuration file: `idle: 1s`.
@@ -123,7 +111,7 @@ impl Setup {
         fs::write(base.join("database"), format!("{ROLE}\n{PASSWORD}\n")).unwrap();
         fs::write(base.join("classes.yaml"), clinic::CLASSIFICATION).unwrap();
         fs::create_dir(base.join("policies")).unwrap();
-        fs::write(base.join("policies/test.cedar"), &self.policy).unwrap();
+        fs::write(base.join("policies/test.cedar"), POLICY).unwrap();
         Authority::new("test CA").unwrap().leaf(&["localhost", "127.0.0.1"]).unwrap().write_to(base).unwrap();
         let connection = |name: &str, what: &str| {
             format!(
@@ -141,7 +129,7 @@ impl Setup {
             self.gateway_limits,
         );
         fs::write(base.join("chaperone.yaml"), config).unwrap();
-        let mut gateway = Gateway { child: None, port: 0, issuer, cluster, folder, tls: self.tls };
+        let mut gateway = Gateway { child: None, port: 0, issuer, _cluster: cluster, folder, tls: self.tls };
         gateway.launch();
         gateway
     }
