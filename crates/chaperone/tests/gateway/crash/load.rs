@@ -172,10 +172,10 @@ impl Task {
             Work::Big => {
                 done(client.query("select g, repeat(md5(g::text), 20) from generate_series(1, 1500) g").await?);
                 // the whole journal is read at each start, so it must not grow as fast as it can
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Work::Slow => {
-                client.send(&frame::query("select g, repeat('slow', 800) from generate_series(1, 4000) g")).await?;
+                client.send(&frame::query("select g, repeat('slow', 800) from generate_series(1, 2000) g")).await?;
                 for row in 0_u32.. {
                     if client.message().await?.tag == b'Z' {
                         break;
