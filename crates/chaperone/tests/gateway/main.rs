@@ -5,3 +5,5 @@ mod crash;
 mod hostile;
 mod protocol;
 mod stage;
+mod twins;
+mod two_readings;
