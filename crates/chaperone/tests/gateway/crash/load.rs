@@ -146,7 +146,7 @@ impl Task {
                 done(client.query("begin").await?);
                 done(client.query(&insert('q', 0)).await?);
                 done(client.query(&format!("{}; {}", insert('t', 1), insert('t', 2))).await?);
-                done(client.query(if n % 2 == 0 { "commit" } else { "rollback" }).await?);
+                done(client.query(if n.is_multiple_of(2) { "commit" } else { "rollback" }).await?);
             }
             Work::CopyIn => {
                 client.send(&frame::query("copy ops.scratch from stdin")).await?;
