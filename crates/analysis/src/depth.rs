@@ -22,9 +22,15 @@ const PER_LEVEL: usize = 8 * 1024;
 /// Stack that any call needs, however flat the tree.
 const FLAT: usize = 256 * 1024;
 
-/// How deep the tree of a text can be, at most.
+/// Most tokens of a text. Its tree takes some 1.4 KB for each, so this is half a gigabyte.
+const MOST_TOKENS: usize = 400_000;
+
+/// How deep the tree of a text can be, and how many tokens it has, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Depth(usize);
+pub(crate) struct Depth {
+    levels: usize,
+    tokens: usize,
+}
 
 impl Depth {
     /// The bound for `sql`, from its tokens as the server's own scanner cuts them.
@@ -34,27 +40,45 @@ impl Depth {
     /// (unterminated quotes, `42601`).
     pub(crate) fn of(sql: &str) -> Result<Depth, Refusal> {
         if sql.len() <= SHORT {
-            return Ok(Depth(sql.len()));
+            return Ok(Depth { levels: sql.len(), tokens: sql.len() });
         }
         rescanned(sql)?;
         let tokens = pg_query::scan_tokens(sql).map_err(|_| crate::parse::syntax_error())?;
-        let depth = Depth(deepest(tokens.iter().map(|token| token.token)));
-        if depth.0 > DEEPEST { Err(too_deep()) } else { Ok(depth) }
+        if tokens.len() > MOST_TOKENS {
+            return Err(too_many());
+        }
+        let levels = deepest(tokens.iter().map(|token| token.token));
+        if levels > DEEPEST { Err(too_deep()) } else { Ok(Depth { levels, tokens: tokens.len() }) }
+    }
+
+    /// The bound for a text that cannot be cut into tokens: each byte could be one.
+    ///
+    /// # Errors
+    /// As [`Depth::of`].
+    pub(crate) fn of_bytes(sql: &str) -> Result<Depth, Refusal> {
+        rescanned(sql)?;
+        let bound = sql.len();
+        if bound > DEEPEST { Err(too_deep()) } else { Ok(Depth { levels: bound, tokens: bound }) }
     }
 
     /// Room for what rewriting adds to a tree.
     pub(crate) fn and(self, more: usize) -> Depth {
-        Depth(self.0 + more)
+        Depth { levels: self.levels + more, ..self }
     }
 
     /// The bound itself.
     pub(crate) fn levels(self) -> usize {
-        self.0
+        self.levels
+    }
+
+    /// How many tokens the text has.
+    pub(crate) fn tokens(self) -> usize {
+        self.tokens
     }
 
     /// Runs `f`, which may recurse over a tree of this depth, on a stack that is large enough.
     pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        let need = FLAT + self.0 * PER_LEVEL;
+        let need = FLAT + self.levels * PER_LEVEL;
         stacker::maybe_grow(need, need, f)
     }
 }
@@ -85,6 +109,16 @@ fn rescanned(sql: &str) -> Result<(), Refusal> {
 
 /// About a second.
 const MOST_STEPS: u64 = 500_000_000;
+
+fn too_many() -> Refusal {
+    Refusal {
+        code: SqlState::PROGRAM_LIMIT_EXCEEDED,
+        rule: "statement.size",
+        message: "statement has too many parts".into(),
+        detail: format!("a text may have at most {MOST_TOKENS} words, literals and operators"),
+        hint: "pass lists as an array parameter, use COPY for bulk data, or send it in parts".into(),
+    }
+}
 
 fn too_deep() -> Refusal {
     Refusal {

@@ -34,6 +34,7 @@ mod allow;
 pub mod catalog;
 mod depth;
 mod facts;
+mod fuzz;
 mod kind;
 mod messages;
 mod normal;
@@ -44,8 +45,10 @@ mod settings;
 mod visit;
 
 pub use catalog::Catalog;
+#[doc(hidden)]
+pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
 pub use output::{Expected, Output};
-pub use parse::{CopyDirection, Setting, Statements, Transaction, parse, parse_escaped};
+pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, rewrite};
 pub use settings::{setting_allowed, startup_option_allowed, startup_options};

@@ -34,6 +34,9 @@ struct Statement {
     fingerprint: OnceLock<String>,
 }
 
+/// The rule of a refusal for a quoted string that does not end.
+pub const UNTERMINATED: &str = "statement.unterminated";
+
 /// Parses a text with the server's own grammar (PostgreSQL 18, as `libpg_query` packs it).
 ///
 /// # Errors
@@ -48,7 +51,8 @@ pub fn parse(sql: &str) -> Result<Statements, Refusal> {
 /// two things.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`]; and with the rule [`UNTERMINATED`] where a quoted string does not end, which no version of the server
+/// takes. Any other text that this grammar refuses, that of an older server may take.
 pub fn parse_escaped(sql: &str) -> Result<Statements, Refusal> {
     parse_as(sql, pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS)
 }
@@ -66,7 +70,11 @@ fn parse_as(sql: &str, options: pg_query::ParserOptions) -> Result<Statements, R
     let depth = match options {
         pg_query::ParserOptions::DEFAULT => Depth::of(sql)?,
         // what is a string is not known yet: counting as if there were none can only give more
-        _ => Depth::of(&sql.replace(['\'', '"'], " "))?,
+        _ => Depth::of(&sql.replace(['\'', '"'], " ")).or_else(|refusal| match refusal.code {
+            // the inside of a string need not be words
+            SqlState::SYNTAX_ERROR => Depth::of_bytes(sql),
+            _ => Err(refusal),
+        })?,
     };
     let stmts = tree_as(sql, depth, options)?;
     let statements = stmts
@@ -96,6 +104,9 @@ fn tree_as(sql: &str, depth: Depth, options: pg_query::ParserOptions) -> Result<
     let parsed = depth.run(|| catch_unwind(AssertUnwindSafe(|| pg_query::parse(sql, options))));
     match parsed {
         Ok(Ok(result)) => Ok(result.protobuf.stmts),
+        Ok(Err(pg_query::Error::Parse(message))) if message.starts_with("unterminated quoted") => {
+            Err(Refusal { rule: UNTERMINATED, ..syntax_error() })
+        }
         Ok(Err(_)) => Err(syntax_error()),
         Err(_) => Err(Refusal {
             code: SqlState::INTERNAL_ERROR,

@@ -84,7 +84,7 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
             )
         });
     }
-    if statements.len() > MOST_STATEMENTS {
+    if statements.len() > MOST_STATEMENTS || depth.tokens() > MOST_TOKENS {
         return Err(refuse::size());
     }
     // what rewriting adds: the masked selves, a few levels deep
@@ -124,6 +124,9 @@ const MOST_PUT_IN: usize = 2_000_000;
 
 /// The same for one statement, in a text of many.
 const LEAST_PUT_IN: usize = 20_000;
+
+/// Tokens of a text that is masked: writing the tree out, reading it again and comparing takes some 4 KB for each.
+const MOST_TOKENS: usize = 100_000;
 
 /// Statements in one text.
 const MOST_STATEMENTS: usize = 1_000;
@@ -420,7 +423,7 @@ fn explained(explain: &mut pg::ExplainStmt) -> Result<(), Refusal> {
                     "use EXPLAIN without ANALYZE",
                 ));
             }
-            "format" => options.push((**option).clone()),
+            "format" if matches!(value, Some(NodeEnum::String(_))) => options.push((**option).clone()),
             // the shape of the plan is all that is shown, whatever was asked
             "analyze" | "costs" | "verbose" | "settings" | "buffers" | "timing" | "summary" | "wal" | "memory"
             | "serialize" | "generic_plan" => {}
@@ -436,8 +439,14 @@ fn copy_option(option: &Node) -> Result<(), Refusal> {
         return Err(refuse::internal("an option of COPY is something else"));
     };
     let value = option.arg.as_ref().and_then(|arg| arg.node.as_ref());
-    match (&*option.defname.to_ascii_lowercase(), value) {
-        ("format" | "delimiter" | "null" | "header" | "quote" | "escape" | "force_quote", _) => Ok(()),
+    // the writer of SQL takes the value of an option to be what the server will want, and reads memory that is not
+    // there when it is something else
+    match (&*option.defname, value) {
+        ("format", Some(NodeEnum::String(format))) if ["text", "csv", "binary"].contains(&&*format.sval) => Ok(()),
+        ("delimiter" | "null" | "quote" | "escape", Some(NodeEnum::String(_))) => Ok(()),
+        ("header", None | Some(NodeEnum::String(_) | NodeEnum::Boolean(_) | NodeEnum::Integer(_))) => Ok(()),
+        ("force_quote", Some(NodeEnum::AStar(_))) => Ok(()),
+        ("force_quote", Some(NodeEnum::List(columns))) => names::parts(&columns.items).map(drop),
         ("encoding", Some(NodeEnum::String(encoding))) => {
             settings::setting_allowed("client_encoding", Some(&encoding.sval))
         }

@@ -252,6 +252,25 @@ fn refusals_hold_no_literals() {
 }
 
 #[test]
+fn options_of_the_wrong_kind_are_refused_and_reach_no_writer() {
+    for option in
+        ["format", "delimiter", "null", "quote", "escape", "force_quote", "encoding", "freeze", "nosuch", "header"]
+    {
+        for value in ["", " 5", " 1.5", " -1", " *", " (a)", " (a, 5)", " on", " 'x'", " a", " \"FORMAT\""] {
+            for sql in [
+                format!("COPY room TO STDOUT WITH ({option}{value})"),
+                format!("COPY room TO STDOUT WITH (FORMAT csv, {option}{value})"),
+                format!("COPY room TO STDOUT WITH (\"{}\"{value})", option.to_uppercase()),
+                format!("EXPLAIN ({option}{value}) SELECT 1"),
+                format!("COPY room FROM STDIN WITH ({option}{value})"),
+            ] {
+                let _ = everything(&sql);
+            }
+        }
+    }
+}
+
+#[test]
 fn nul_bytes_are_a_syntax_error() {
     assert_eq!(parse("SELECT '\0'").unwrap_err().code.0, "42601");
 }
