@@ -219,7 +219,7 @@ async fn a_point_look_up_keeps_its_index_and_a_fence_its_rows() {
         Protection { catalog: &session.catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
     let rewritten = rewrite(&parse(sql).unwrap(), 0, &protection).unwrap();
     let plan = plan(&rewritten.text);
-    assert!(plan.contains("Index Scan using patient_pkey") || plan.contains("Sort Key: patient.id"), "{plan}");
+    assert!(plan.contains("using patient_pkey") || plan.contains("Sort Key: patient.id"), "{plan}");
     let (plan, _) = session.run(&format!("EXPLAIN {sql}")).await;
     assert!(plan.contains(" on patient"), "{plan}");
 }
