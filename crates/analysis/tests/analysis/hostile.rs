@@ -113,9 +113,9 @@ fn wide(n: usize) -> Vec<(&'static str, String)> {
         (
             "deep relations",
             format!(
-                "{}{}{}",
+                "{}SELECT * FROM {}{}",
                 "SELECT * FROM (".repeat(100),
-                format!("SELECT * FROM {}", list(&|i| format!("r{i}"))),
+                list(&|i| format!("r{i}")),
                 ") x".repeat(100)
             ),
         ),
