@@ -9,7 +9,7 @@ use pg_query::protobuf::SelectStmt;
 
 use super::{Protection, order, proof, refuse};
 use crate::allow::{CatalogRelation, PG_CATALOG, catalog_relation};
-use crate::catalog::{Column, Relation};
+use crate::catalog::{Catalog, Column, Relation};
 use crate::depth::Depth;
 use crate::parse;
 
@@ -153,7 +153,27 @@ fn listed<'a>(name: &TableName, relation: &Relation, protection: &Protection<'a>
     if relation.has_row_security {
         return no("it has row-level security, so which rows are seen could show what is hidden");
     }
-    Ok(Listed::Classified(classes))
+    let listed = Listed::Classified(classes);
+    let shown = |column: &str| {
+        let column = relation.columns.iter().find(|own| own.name == column);
+        column.is_some_and(|column| as_stored(name, column, relation, &listed, protection))
+    };
+    if placed_by(name, protection.catalog, &shown, CHILDREN_DEEP) {
+        return no("it is a partition by a masked key, so to count its rows is to compare the key");
+    }
+    Ok(listed)
+}
+
+/// Whether a table's rows are in it for the value of a column that is not `shown`: it is a partition, of a partition
+/// perhaps, by that column (rule R10).
+fn placed_by(name: &TableName, catalog: &Catalog, shown: &dyn Fn(&str) -> bool, deep: usize) -> bool {
+    catalog.children.iter().filter(|(_, children)| children.contains(name)).any(|(parent, _)| {
+        let Some(relation) = catalog.relations.get(parent).filter(|_| deep > 0) else { return true };
+        let key_shown = relation.partition_key.iter().all(|number| {
+            relation.columns.iter().find(|column| column.number == *number).is_some_and(|key| shown(&key.name))
+        });
+        relation.partitioned_by_expression || !key_shown || placed_by(parent, catalog, shown, deep - 1)
+    })
 }
 
 /// A column is shown as stored if its mask says so and, where it is generated, so do those of all the columns that it
