@@ -41,6 +41,9 @@ tables:
   clinic.room: { columns: { room: none, beds: none, wing: none } }
   clinic.lab: { columns: { id: none, encounter_id: none, code: none, value: none, taken: date, data: none, mood: none } }
   clinic.by_name: { columns: { id: none, last_name: name } }
+  clinic.by_name_a: { columns: { id: none, last_name: name } }
+  clinic.part_sa: { columns: { id: none, region: none, name: name } }
+  clinic.part_n: { columns: { id: none, region: none, name: name } }
   clinic.by_unit: { columns: { id: none, unit: none, last_name: name } }
   clinic.guarded: { columns: { id: none, last_name: name } }
   clinic.v: { columns: { id: none } }
