@@ -51,4 +51,4 @@ pub use messages::scrubbed_message;
 pub use output::{Expected, Output};
 pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, rewrite};
-pub use settings::{setting_allowed, startup_option_allowed, startup_options};
+pub use settings::setting_allowed;

@@ -85,52 +85,6 @@ pub fn setting_allowed(name: &str, value: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a client may put this option into its startup message, on a connection with protected data. `options`
-/// (command-line switches) is taken apart by [`startup_options`]; `user`, `database` and `replication` are the
-/// gateway's own business.
-///
-/// # Errors
-/// As [`setting_allowed`].
-pub fn startup_option_allowed(name: &str, value: &str) -> Result<(), Refusal> {
-    match name {
-        "options" => startup_options(value)?.iter().try_for_each(|(name, value)| setting_allowed(name, Some(value))),
-        // protocol options (version 3.2) are the protocol's business
-        name if name.starts_with("_pq_.") => Ok(()),
-        name => setting_allowed(name, Some(value)),
-    }
-}
-
-/// The settings in a startup message's `options`: `-c name=value` and `--name=value`, separated by spaces, a backslash
-/// before a space that is meant (PostgreSQL manual, 34.1.2).
-///
-/// # Errors
-/// Any other switch, or a value that is missing (rule `masking.setting`).
-pub fn startup_options(options: &str) -> Result<Vec<(String, String)>, Refusal> {
-    let mut words = vec![String::new()];
-    let mut chars = options.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => words.last_mut().into_iter().for_each(|word| word.extend(chars.next())),
-            c if c.is_ascii_whitespace() => words.push(String::new()),
-            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
-        }
-    }
-    let mut words = words.into_iter().filter(|word| !word.is_empty());
-    let mut settings = Vec::new();
-    while let Some(word) = words.next() {
-        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
-            Some("") => words.next().unwrap_or_default(),
-            Some(setting) => setting.to_owned(),
-            None => return Err(refused("options")),
-        };
-        match setting.split_once('=') {
-            Some((name, value)) => settings.push((name.replace('-', "_"), value.to_owned())),
-            None => return Err(refused("options")),
-        }
-    }
-    Ok(settings)
-}
-
 /// Whether `SHOW` may name this setting.
 ///
 /// # Errors
@@ -170,10 +124,8 @@ mod tests {
             ("statement_timeout", "0"),
             ("standard_conforming_strings", "on"),
             ("client_min_messages", "warning"),
-            ("options", "-c statement_timeout=5s --lock-timeout=1"),
-            ("options", r"-c application_name=two\ words"),
         ] {
-            assert!(startup_option_allowed(name, value).is_ok(), "{name}");
+            assert!(setting_allowed(name, Some(value)).is_ok(), "{name}");
         }
     }
 
@@ -193,13 +145,9 @@ mod tests {
             ("random_page_cost", "100"),
             ("plan_cache_mode", "force_generic_plan"),
             ("session_preload_libraries", "x"),
-            ("options", "-c search_path=evil"),
-            ("options", "-csearch_path=evil"),
-            ("options", "--search-path=evil"),
-            ("options", "-f s"),
             ("chaperone.k", "1"),
         ] {
-            assert_eq!(startup_option_allowed(name, value).unwrap_err().rule, "masking.setting", "{name}");
+            assert_eq!(setting_allowed(name, Some(value)).unwrap_err().rule, "masking.setting", "{name}");
         }
     }
 }
