@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chaperone_evidence::Ledger;
 use chaperone_gateway::Gateway;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -62,7 +61,7 @@ pub async fn serve(
         .context("the start could not be recorded")?;
     let (sender, receiver) = watch::channel(Arc::new(policies));
     let engine = chaperone_engine::Engine::new(ledger.clone(), receiver, connections);
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = chaperone_gateway::socket::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("no local address")?;
     let reload = tokio::spawn(crate::reload::watch(policy_folder, policy_files, sender, engine.clone()));
     let catalogs = tokio::spawn(engine.clone().watch_catalogs());

@@ -136,6 +136,8 @@ impl<S> Session<S> {
             Tag::NotificationResponse => Ok(Pass::Keep),
             Tag::ParameterStatus => self.parameter_status(body),
             Tag::CopyInResponse => {
+                // the agent sends nothing before it has this
+                self.answer.urgent = true;
                 self.copying_in = true;
                 match self.replies.copy_in_started() {
                     true => Ok(Pass::Keep),
@@ -227,6 +229,7 @@ impl<S> Session<S> {
         let fields = Fields::parse(body).map_err(End::from_server)?;
         let goodbye = matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic));
         self.server_said_goodbye |= goodbye;
+        self.answer.urgent = true;
         Ok(match self.failed(fields.code()) {
             Some(refusal) if !goodbye => Pass::Replace(refused(&refusal)),
             _ if self.judge.is_shielded() => Pass::Replace(scrubbed(body)?),

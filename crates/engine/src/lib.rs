@@ -37,6 +37,7 @@
 mod analyse;
 mod answer;
 mod check;
+mod clock;
 mod connection;
 mod decide;
 mod dispatch;

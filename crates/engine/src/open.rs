@@ -16,12 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock::{Clock, Hard};
 use crate::connection::Connection;
 use crate::decide::{Judge, now};
 use crate::queue::Intake;
 use crate::receive::Receiver;
 use crate::registry::{CancelKey, Sessions};
-use crate::session::{Clock, Hard, Session, server_limits};
+use crate::session::{Session, server_limits};
 use crate::shield::CATALOG_AGE;
 use crate::upstream::{self, OpenLimits, Upstream, UpstreamError};
 

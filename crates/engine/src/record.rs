@@ -4,14 +4,24 @@
 //! worth a record; [`Answer`] gathers what may go to the agent until it is worth a segment.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Statement};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::end::End;
 use crate::rewrite::{Batch, Runnable};
 use crate::session::Session;
+
+/// An answer that goes on and is smaller than this waits for more, in bytes: one `fdatasync` serves all of it.
+const GATHERED: usize = 64 * 1024;
+
+/// … but not for longer than this.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Statements in one request record.
 const STATEMENTS: usize = 12;
@@ -86,9 +96,28 @@ pub(crate) struct Answer {
     bytes: BytesMut,
     /// Statements that ended within those bytes.
     pub(crate) finished: Vec<Finished>,
+    /// The agent may wait for what is in it before it goes on.
+    pub(crate) urgent: bool,
+    /// How long it waits for more; runs since the first byte, if it was ever needed.
+    patience: Option<Pin<Box<Sleep>>>,
+    gathers: bool,
 }
 
 impl Answer {
+    /// Whether an answer that goes on waited long enough for more, or need not wait.
+    pub(crate) fn has_gathered(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.urgent || self.bytes.len() >= GATHERED {
+            return true;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let timer = self.patience.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if !self.gathers {
+            self.gathers = true;
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+
     /// Takes the first `count` bytes of `from`.
     pub(crate) fn keep(&mut self, from: &mut BytesMut, count: usize) {
         if count == 0 {
@@ -148,7 +177,7 @@ impl Segments {
 
     pub(crate) fn pop_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<chaperone_evidence::Answered, End>> {
         let Some(front) = self.pending.front_mut() else { return Poll::Pending };
-        let answered = std::task::ready!(std::pin::Pin::new(&mut front.pending).poll(cx)).map_err(|_| End::Ledger);
+        let answered = std::task::ready!(Pin::new(&mut front.pending).poll(cx)).map_err(|_| End::Ledger);
         if let Some(Segment { size, cut, .. }) = self.pending.pop_front() {
             self.size -= size;
             if answered.is_ok() && size > 0 {
@@ -202,7 +231,7 @@ impl<S> Session<S> {
         while let Some(front) = self.waiting.front_mut() {
             let received = match &mut front.record {
                 None => None,
-                Some(record) => match std::pin::Pin::new(record).poll(cx) {
+                Some(record) => match Pin::new(record).poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(received) => Some(received.map_err(|_| End::Ledger)?),
                 },
@@ -222,6 +251,8 @@ impl<S> Session<S> {
 
     /// Makes what was gathered for the agent into segments.
     pub(crate) fn record_answer(&mut self) {
+        self.answer.urgent = false;
+        self.answer.gathers = false;
         while !self.answer.is_empty() {
             let size = self.answer.bytes.len().min(MAX_SEGMENT);
             let bytes = self.answer.bytes.split_to(size).freeze();

@@ -1,8 +1,7 @@
 //! One session: the table of contents of its life. Each step is in the file of its verb.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use chaperone_evidence::{SessionEvent, SessionLog};
 use chaperone_wire::postgres::backend::TransactionStatus;
 use chaperone_wire::postgres::{Deframer, Limits, Side};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::check::fatal;
+use crate::clock::Clock;
 use crate::decide::Judge;
 use crate::end::End;
 use crate::execute::ToServer;
@@ -79,64 +79,6 @@ pub struct Session<S> {
     pub(crate) clock: Clock,
 }
 
-/// When a session must end whatever it does, and when for idleness.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    /// Its age, or its token.
-    pub(crate) hard: (Instant, Hard),
-    pub(crate) idle: Duration,
-    pub(crate) last_request: Instant,
-    pub(crate) drain: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
-}
-
-/// What the hard limit is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Hard {
-    Age,
-    Token,
-}
-
-impl Clock {
-    pub(crate) fn new(hard: (Instant, Hard), idle: Duration) -> Self {
-        let now = Instant::now();
-        let timer = Box::pin(tokio::time::sleep_until(hard.0.min(now + idle)));
-        Clock { hard, idle, last_request: now, drain: None, timer }
-    }
-
-    /// Checks the limits when the timer fires, and sets it to the next one.
-    fn poll(&mut self, cx: &mut Context<'_>, busy: bool) -> Result<(), End> {
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if now >= self.hard.0 {
-                return Err(match self.hard.1 {
-                    Hard::Age => End::TooOld,
-                    Hard::Token => End::TokenExpired,
-                });
-            }
-            if self.drain.is_some_and(|deadline| now >= deadline) {
-                return Err(End::Drained);
-            }
-            if busy {
-                // a statement that runs is not idleness; the count starts when its answer is out
-                self.last_request = now;
-            }
-            let idle = self.last_request + self.idle;
-            if now >= idle {
-                return Err(End::Idle);
-            }
-            let next = self.drain.map_or(idle, |deadline| deadline.min(idle)).min(self.hard.0);
-            self.timer.as_mut().reset(next);
-        }
-        Ok(())
-    }
-
-    /// Fires now, to look at the limits anew.
-    fn wake(&mut self) {
-        self.timer.as_mut().reset(Instant::now());
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Runs until either side ends it, then closes its record.
     pub async fn run(mut self) {
@@ -161,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             progress |= self.poll_waiting(cx)?;
             progress |= self.poll_agent(cx)?;
             progress |= self.poll_server(cx)?;
-            self.cut_answer();
+            self.cut_answer(cx);
             // room in a full queue lets its reader go on: without this nobody would wake it
             progress |= self.flush(cx)?;
             self.has_ended()?;
@@ -283,11 +225,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// Cuts a segment when it is large, when everything is answered, or when nothing is on its way to the journal: so
-    /// segments grow just while the disk is busy.
-    fn cut_answer(&mut self) {
+    /// Cuts a segment when it is large, when everything is answered, or when nothing is on its way to the journal and the
+    /// answer had its time to gather: so segments grow while the disk is busy, and while the database writes in drops.
+    fn cut_answer(&mut self, cx: &mut Context<'_>) {
         if !self.answer.is_empty()
-            && (self.answer.len() >= SEGMENT || self.segments.is_empty() || self.replies.is_empty())
+            && (self.answer.len() >= SEGMENT
+                || self.replies.is_empty()
+                || (self.segments.is_empty() && self.answer.has_gathered(cx)))
         {
             self.record_answer();
         }

@@ -12,6 +12,11 @@ use crate::LedgerError;
 use crate::folder::sync_folder;
 use crate::queue::Item;
 
+/// Zeros written after a small record, for those that follow it to overwrite. What `fallocate` reserved is "unwritten":
+/// the first write of each block changes the file's metadata, which makes `fdatasync` wait for the filesystem's own
+/// journal too. Over blocks that were written it takes a third less time (ext4).
+const AHEAD: usize = 256 << 10;
+
 /// The segment that is written, and where.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -24,6 +29,8 @@ pub(crate) struct Journal {
     segment_size: u64,
     /// Where the next frame goes.
     offset: u64,
+    /// Up to here blocks were written, if only with zeros.
+    written: u64,
     /// The index of the next record.
     next_record: u64,
     buffer: Vec<u8>,
@@ -43,6 +50,7 @@ impl Journal {
             capacity: segment_size,
             segment_size,
             offset,
+            written: offset,
             next_record: 0,
             buffer: Vec::new(),
         })
@@ -59,7 +67,18 @@ impl Journal {
         let path = folder.join(layout::segment(number));
         let file = OpenOptions::new().write(true).open(&path).map_err(LedgerError::io("open", &path))?;
         let capacity = file.metadata().map_err(LedgerError::io("read", &path))?.len();
-        Ok(Journal { folder, path, file, number, capacity, segment_size, offset, next_record, buffer: Vec::new() })
+        Ok(Journal {
+            folder,
+            path,
+            file,
+            number,
+            capacity,
+            segment_size,
+            offset,
+            written: offset,
+            next_record,
+            buffer: Vec::new(),
+        })
     }
 
     /// Writes items in order and makes them durable: one `fdatasync`, one more for each segment that they fill.
@@ -81,10 +100,19 @@ impl Journal {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let size = self.buffer.len();
+        let end = self.offset + size as u64;
+        if end > self.written {
+            if size < AHEAD / 4 {
+                let room = usize::try_from(self.capacity.saturating_sub(end)).unwrap_or(AHEAD);
+                self.buffer.resize(size + room.min(AHEAD), 0);
+            }
+            self.written = self.offset + self.buffer.len() as u64;
+        }
         self.file.write_all_at(&self.buffer, self.offset).map_err(LedgerError::io("write", &self.path))?;
         // stopped here: whole frames and perhaps a torn one, of which nobody was told; `recover` keeps the whole ones
         self.file.sync_data().map_err(LedgerError::io("sync", &self.path))?;
-        self.offset += self.buffer.len() as u64;
+        self.offset = end;
         self.buffer.clear();
         self.buffer.shrink_to(4 << 20);
         Ok(())
@@ -97,6 +125,7 @@ impl Journal {
         self.number = header.number;
         self.capacity = capacity;
         self.offset = HEADER as u64;
+        self.written = self.offset;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chaperone_ledger_format::checkpoint::{Checkpoint, Signer, push_history};
@@ -21,6 +22,8 @@ use crate::queue::{FailOnPanic, Queue, now};
 const EVERY: Duration = Duration::from_secs(1);
 /// Or when there are so many new records.
 const OR_RECORDS: u64 = 4096;
+/// What becomes durable within this is taken up together.
+const GATHERS: Duration = Duration::from_millis(10);
 /// A checkpoint goes into the history this long after the one before.
 const HISTORY_EVERY: Duration = Duration::from_secs(60);
 /// The gateway says that it lives.
@@ -191,9 +194,13 @@ fn publish(queue: &Arc<Queue>, publisher: &mut Publisher, durable: &Receiver<Vec
         let wait = if new > 0 { EVERY.saturating_sub(signed.elapsed()) } else { HEARTBEAT_EVERY };
         let wait = wait.min(HEARTBEAT_EVERY.saturating_sub(heartbeat.elapsed()));
         match durable.recv_timeout(wait) {
-            Ok(bundle) => {
-                for record in entries(&bundle).unwrap_or_default() {
-                    publisher.add(record)?;
+            Ok(first) => {
+                // under load the flushing thread need not wake this one for each of its flushes
+                thread::sleep(GATHERS);
+                for bundle in std::iter::once(first).chain(durable.try_iter()) {
+                    for record in entries(&bundle).unwrap_or_default() {
+                        publisher.add(record)?;
+                    }
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}

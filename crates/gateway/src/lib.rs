@@ -5,6 +5,7 @@
 //! | accept, turn away, drain | [`listen`] |
 //! | TLS, protocol version, cancel requests | `door` |
 //! | token → principal | `authenticate`, [`identity`] |
+//! | sockets of agents | [`socket`] |
 //! | the other way round, in the agent's pod | [`sidecar`] |
 
 mod authenticate;
@@ -12,6 +13,7 @@ mod door;
 pub mod identity;
 pub mod listen;
 pub mod sidecar;
+pub mod socket;
 pub mod stream;
 pub mod tls;
 

@@ -30,6 +30,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 pub use crate::identity::trust::{TrustError, roots};
+use crate::socket;
 
 use opening::Wish;
 use upstream::Gateway;
@@ -123,7 +124,7 @@ impl Sidecar {
         }
         let gateway = Arc::new(Gateway::new(config)?);
         let listen = |source| SidecarError::Listen { address, source };
-        Ok(Sidecar { listener: TcpListener::bind(address).await.map_err(listen)?, gateway })
+        Ok(Sidecar { listener: socket::listen(address).map_err(listen)?, gateway })
     }
 
     /// Where it listens.

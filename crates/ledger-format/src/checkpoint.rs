@@ -101,8 +101,7 @@ impl Signer {
     /// [`CheckpointError::Sign`].
     pub fn sign(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>, CheckpointError> {
         let failed = CheckpointError::Sign;
-        let body = Body::new(&self.origin, checkpoint.size, checkpoint.root, "").map_err(|_| failed)?;
-        let mut note = Note::new(&body.to_bytes(), &[]).map_err(|_| failed)?;
+        let mut note = Note::new(&text(&self.origin, checkpoint)?, &[]).map_err(|_| failed)?;
         note.add_sigs(&[&self.signer]).map_err(|_| failed)?;
         Ok(note.to_bytes())
     }
@@ -153,11 +152,18 @@ impl Verifier {
         if body.origin() != self.origin {
             return Err(CheckpointError::Origin);
         }
-        if body.to_bytes() != parsed.text() {
+        let checkpoint = Checkpoint { size: body.size(), root: *body.hash() };
+        if text(&self.origin, &checkpoint)? != parsed.text() {
             return Err(CheckpointError::Malformed);
         }
-        Ok(Checkpoint { size: body.size(), root: *body.hash() })
+        Ok(checkpoint)
     }
+}
+
+/// What is signed: three lines. The format lets a log add lines of its own; this one adds none.
+fn text(origin: &str, checkpoint: &Checkpoint) -> Result<Vec<u8>, CheckpointError> {
+    let body = Body::new(origin, checkpoint.size, checkpoint.root, "").map_err(|_| CheckpointError::Sign)?;
+    Ok(body.to_bytes())
 }
 
 /// Appends a note to a history file: the note and an empty line.
@@ -211,6 +217,19 @@ mod tests {
         let (_, other) = key_pair("log.example", &[2; 32]).unwrap();
         assert_eq!(Verifier::new(&other).unwrap().verify(&note), Err(CheckpointError::Signature));
         assert!(key_pair("a log", &[1; 32]).is_err());
+    }
+
+    #[test]
+    fn a_line_more_is_refused_even_if_the_log_signed_it() {
+        let (skey, vkey) = key_pair("log.example", &[1; 32]).unwrap();
+        let (verifier, signer) = (Verifier::new(&vkey).unwrap(), StandardSigner::new(&skey).unwrap());
+        let root = STANDARD.encode([0; 32]);
+        for (more, verdict) in [("", true), ("more\n", false)] {
+            let text = format!("log.example\n1\n{root}\n{more}");
+            let mut note = Note::new(text.as_bytes(), &[]).unwrap();
+            note.add_sigs(&[&signer]).unwrap();
+            assert_eq!(verifier.verify(&note.to_bytes()).is_ok(), verdict, "{text}");
+        }
     }
 
     #[test]

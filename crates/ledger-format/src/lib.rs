@@ -13,6 +13,8 @@
 //! | [`jcs`] | what makes plain `serde_json` write RFC 8785 |
 
 pub mod checkpoint;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod jcs;
 pub mod layout;
 pub mod payload;

@@ -237,7 +237,9 @@ fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     }
     let plaintext = match codec {
         0 => rest.to_vec(),
-        1 => zstd::bulk::decompress(rest, length).ok()?,
+        // a block is four bytes at least and 128 KiB at most when unpacked (RFC 8878, section 3.1.1.2): no room is made
+        // for a claim that cannot be true
+        1 if length / (128 << 10) <= rest.len() / 4 => zstd::bulk::decompress(rest, length).ok()?,
         _ => return None,
     };
     (plaintext.len() == length).then_some(plaintext)
@@ -306,6 +308,18 @@ mod tests {
             assert!(key.open(&bad, 5, &record).is_err(), "byte {at}");
             assert!(key.open(&frame[..at], 5, &record).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn the_best_compression_opens_and_an_impossible_claim_does_not() {
+        let zeros = vec![0; MAX_PLAINTEXT];
+        let coded = |length: usize, rest: &[u8]| [&[1][..], &(length as u32).to_le_bytes(), rest].concat();
+        let packed = zstd::bulk::compress(&zeros, 19).unwrap();
+        assert_eq!(decode(&coded(zeros.len(), &packed)), Some(zeros));
+        // an empty frame that claims to hold as much
+        let empty = zstd::bulk::compress(b"", 1).unwrap();
+        assert_eq!(decode(&coded(0, &empty)), Some(vec![]));
+        assert_eq!(decode(&coded(MAX_PLAINTEXT, &empty)), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use chaperone_ledger_format::checkpoint::{Checkpoint, Verifier, history};
 use chaperone_ledger_format::layout;
 
-use crate::Report;
+use crate::{Report, content};
 
 /// What the log's key signed.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(crate) fn read(dir: &Path, verifier: &Verifier, report: &mut Report) -> Sign
     let mut signed = Signed::default();
     // the history first: the newest checkpoint is written before it goes there
     let torn = read_history(dir, verifier, &mut signed, report);
-    match fs::read(dir.join(layout::CHECKPOINT)) {
+    match content(&dir.join(layout::CHECKPOINT)) {
         Ok(note) => {
             match verifier.verify(&note) {
                 Ok(checkpoint) => signed.newest = Some(checkpoint),
@@ -86,7 +86,7 @@ fn read_history(
             stray(&place, report);
             continue;
         }
-        let bytes = match fs::read(folder.join(name)) {
+        let bytes = match content(&folder.join(name)) {
             Ok(bytes) => bytes,
             Err(error) => {
                 report.cannot_check(place, error);

@@ -11,9 +11,9 @@ use chaperone_ledger_format::record::{Body, PayloadRef, Record, RecordError};
 use chaperone_ledger_format::segment::{Frames, Header, Kind, Next};
 use chaperone_ledger_format::tree::{Tree, leaf};
 
-use crate::Report;
 use crate::checkpoints::{Signed, stray};
 use crate::sessions::Sessions;
+use crate::{Report, content};
 
 /// Reads the journal and checks everything in it.
 pub(crate) fn read(
@@ -35,7 +35,7 @@ pub(crate) fn read(
     let numbers = segments(dir, journal.report);
     for (i, &number) in numbers.iter().enumerate() {
         let place = format!("{}/{}", layout::JOURNAL, layout::segment(number));
-        match fs::read(dir.join(&place)) {
+        match content(&dir.join(&place)) {
             Ok(bytes) => journal.segment(&place, number, &bytes, i + 1 == numbers.len(), signed.size()),
             Err(error) => journal.report.cannot_check(&place, error),
         }
@@ -127,7 +127,8 @@ impl Journal<'_> {
 
     fn record(&mut self, bytes: &[u8], payload: Option<&[u8]>) {
         let index = self.index;
-        self.index += 1;
+        // a header may claim any number, and was reported then
+        self.index = index.saturating_add(1);
         self.report.counts.records += 1;
         let place = format!("record {index}");
         if self.log.leaf(index).is_some_and(|expected| expected != leaf(bytes)) {
@@ -184,7 +185,7 @@ struct Payloads<'a> {
 impl Payloads<'_> {
     fn check(&mut self, place: &str, record: &Record, reference: &PayloadRef, frame: &[u8], report: &mut Report) {
         report.counts.payloads += 1;
-        report.counts.bytes += reference.bytes;
+        report.counts.bytes = report.counts.bytes.saturating_add(reference.bytes);
         if payload::digest(frame) != reference.ct_sha256 {
             return report.tampered(place, "its payload is not the one that it commits to");
         }

@@ -11,16 +11,20 @@
 //! It cannot see that the whole folder was put back to an earlier state: keep checkpoints elsewhere too.
 
 mod checkpoints;
+mod fuzz;
 mod journal;
 mod log;
 mod report;
 mod sessions;
 
 use std::path::Path;
+use std::{fs, io};
 
 use chaperone_ledger_format::checkpoint::Verifier;
 pub use chaperone_ledger_format::payload::PayloadKey;
 
+#[doc(hidden)]
+pub use self::fuzz::fuzz_folder;
 pub use self::report::{Counts, Finding, Report, Severity};
 
 /// Verifies the log in `dir` against the public key `vkey` (the text of `keys/log.vkey`, from somewhere safe). With
@@ -40,4 +44,9 @@ pub fn verify(dir: &Path, vkey: &str, payload_key: Option<&PayloadKey>) -> Repor
     let log = log::read(dir, &signed, &mut report);
     journal::read(dir, verifier.origin(), &signed, &log, payload_key, &mut report);
     report
+}
+
+/// The content of a file. A pipe or a device in its place would never end.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() { fs::read(path) } else { Err(io::Error::other("not a file")) }
 }

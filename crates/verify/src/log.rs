@@ -8,8 +8,8 @@ use std::path::Path;
 use chaperone_ledger_format::layout;
 use chaperone_ledger_format::tree::{TILE_WIDTH, TileName, Tree, entries, leaf};
 
-use crate::Report;
 use crate::checkpoints::{Signed, stray};
+use crate::{Report, content, report};
 
 /// The tree over the entries that the log holds.
 pub(crate) fn read(dir: &Path, signed: &Signed, report: &mut Report) -> Tree {
@@ -61,7 +61,7 @@ fn bundles(root: &Path, names: &BTreeSet<TileName>, tree: &mut Tree, report: &mu
         let mut widest: Option<Vec<u8>> = None;
         for name in widths {
             let place = format!("{}/{}", layout::LOG, name.path());
-            let Some(bytes) = content(root, name, &place, report) else { continue };
+            let Some(bytes) = tile(root, name, &place, report) else { continue };
             let Some(records) = entries(&bytes).filter(|records| records.len() as u64 == name.width) else {
                 report.tampered(&place, format_args!("it does not hold {} entries", name.width));
                 continue;
@@ -70,7 +70,7 @@ fn bundles(root: &Path, names: &BTreeSet<TileName>, tree: &mut Tree, report: &mu
                 Some(widest) if widest.starts_with(&bytes) => {}
                 Some(_) => report.tampered(&place, "it differs from a later bundle of the same entries"),
                 None => {
-                    if number * TILE_WIDTH == tree.size() {
+                    if number.checked_mul(TILE_WIDTH) == Some(tree.size()) {
                         records.iter().for_each(|record| tree.push(leaf(record)));
                     } else {
                         report.incomplete(&place, "the entries before it are missing");
@@ -87,7 +87,7 @@ fn tiles(root: &Path, names: &BTreeSet<TileName>, tree: &Tree, report: &mut Repo
     for name in names {
         let Some(level) = name.level else { continue };
         let place = format!("{}/{}", layout::LOG, name.path());
-        let Some(bytes) = content(root, *name, &place, report) else { continue };
+        let Some(bytes) = tile(root, *name, &place, report) else { continue };
         match tree.tile(level, name.number, name.width) {
             Some(expected) if expected == bytes => {}
             Some(_) => report.tampered(&place, "its hashes are not those of the entries"),
@@ -98,6 +98,8 @@ fn tiles(root: &Path, names: &BTreeSet<TileName>, tree: &Tree, report: &mut Repo
 
 /// The tiles that a log of that size has published.
 fn missing(names: &BTreeSet<TileName>, size: u64, report: &mut Report) {
+    // whoever has the key can sign any size; what is missing is not looked for without end
+    let size = size.min((names.len() + report::KEPT) as u64 * TILE_WIDTH);
     let mut expected = Tree::tiles(size, |_| 0);
     expected.extend((0..size / TILE_WIDTH).map(|number| TileName::entries(number, TILE_WIDTH)));
     if !size.is_multiple_of(TILE_WIDTH) {
@@ -128,8 +130,8 @@ fn roots(signed: &Signed, tree: &Tree, report: &mut Report) {
     }
 }
 
-fn content(root: &Path, name: TileName, place: &str, report: &mut Report) -> Option<Vec<u8>> {
-    match fs::read(root.join(name.path())) {
+fn tile(root: &Path, name: TileName, place: &str, report: &mut Report) -> Option<Vec<u8>> {
+    match content(&root.join(name.path())) {
         Ok(bytes) => Some(bytes),
         // removed by the running gateway since the folder was listed; if it is needed, it is reported as missing
         Err(error) if error.kind() == ErrorKind::NotFound && name.width < TILE_WIDTH => None,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// No more findings than this are kept; the rest is counted.
-const KEPT: usize = 200;
+pub(crate) const KEPT: usize = 200;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -116,11 +116,18 @@ impl Report {
     fn add(&mut self, severity: Severity, place: &dyn fmt::Display, what: &dyn fmt::Display) {
         self.worst = self.worst.max(Some(severity));
         if self.findings.len() < KEPT {
-            self.findings.push(Finding { severity, place: place.to_string(), what: what.to_string() });
+            self.findings.push(Finding { severity, place: printable(place), what: printable(what) });
         } else {
             self.more_findings += 1;
         }
     }
+}
+
+/// Names of files and sessions are whatever somebody wrote: none may speak to the terminal, or go on in a line of its
+/// own that looks like the verdict.
+fn printable(text: &dyn fmt::Display) -> String {
+    let harmless = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.to_string().chars().map(|c| if harmless(c) { c } else { '\u{fffd}' }).collect()
 }
 
 impl fmt::Display for Report {

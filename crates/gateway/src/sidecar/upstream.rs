@@ -98,6 +98,7 @@ impl Gateway {
     async fn shake_hands(&self) -> Result<TlsStream<TcpStream>, Refusal> {
         let mut stream = TcpStream::connect(&self.address).await.map_err(|e| unreachable(&e.to_string()))?;
         let _ = stream.set_nodelay(true);
+        let _ = crate::socket::hold_little(&stream);
         let mut request = BytesMut::new();
         encode::ssl_request(&mut request);
         stream.write_all(&request).await.map_err(|e| unreachable(&e.to_string()))?;
