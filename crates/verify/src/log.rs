@@ -24,8 +24,9 @@ pub(crate) fn read(dir: &Path, signed: &Signed, report: &mut Report) -> Tree {
     let mut tree = Tree::default();
     bundles(&root, &names, &mut tree, report);
     tiles(&root, &names, &tree, report);
-    missing(&names, signed.size(), report);
+    // what was signed says most, and only so many findings are kept
     roots(signed, &tree, report);
+    missing(&names, signed.size(), report);
     tree
 }
 
