@@ -73,7 +73,7 @@ pub fn masked(class: Class, rung: Rung, column: &str, ty: &Type, birth: Birth) -
     let column = quoted(column);
     match (class, rung) {
         (_, Rung::Raw) => column,
-        (_, Rung::Redacted) => redacted(ty),
+        (_, Rung::Redacted | Rung::Token) => redacted(ty),
         (Class::Zip, Rung::Partial) => partial::zip(&column, ty).unwrap_or_else(|| redacted(ty)),
         (Class::Date, Rung::Partial) => partial::date(&column, ty).unwrap_or_else(|| redacted(ty)),
         (Class::BirthDate, Rung::Partial) => partial::birth(&column, ty, birth).unwrap_or_else(|| redacted(ty)),

@@ -19,6 +19,8 @@ pub enum Class {
     BirthDate,
     /// (C) any other date directly related to the individual: admission, discharge, death, visit.
     Date,
+    /// (C) an age in years: its `partial` rung makes all ages over 89 one category, 90.
+    Age,
     /// (D) telephone numbers.
     Phone,
     /// (E) fax numbers.
@@ -59,12 +61,13 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order of the regulation.
-    pub const ALL: [Class; 23] = [
+    pub const ALL: [Class; 24] = [
         Class::Name,
         Class::Address,
         Class::Zip,
         Class::BirthDate,
         Class::Date,
+        Class::Age,
         Class::Phone,
         Class::Fax,
         Class::Email,
@@ -93,6 +96,7 @@ impl Class {
             Class::Zip => "zip",
             Class::BirthDate => "birth_date",
             Class::Date => "date",
+            Class::Age => "age",
             Class::Phone => "phone",
             Class::Fax => "fax",
             Class::Email => "email",
@@ -114,6 +118,22 @@ impl Class {
         }
     }
 
+    /// Whether the class has a rung `token`: identifiers of which every person has another one, so that how often a
+    /// token occurs tells nothing. Names, places, dates and the like are read off their frequencies.
+    pub fn may_be_token(self) -> bool {
+        matches!(
+            self,
+            Class::Ssn
+                | Class::Mrn
+                | Class::InsuranceId
+                | Class::Account
+                | Class::License
+                | Class::Vehicle
+                | Class::Device
+                | Class::UniqueId
+        )
+    }
+
     /// Whether a column of this class needs a mask at all.
     pub fn is_protected(self) -> bool {
         self != Class::None
@@ -126,6 +146,9 @@ impl Class {
 pub enum Rung {
     /// `NULL` of the column's type: the default.
     Redacted,
+    /// A pseudonym: equal values have equal tokens, and nothing else of the value is in it. For identifiers of high
+    /// entropy only; see [`Class::may_be_token`]. Not Safe Harbor (45 CFR 164.514(c)).
+    Token,
     /// Coarsened by the rules of Safe Harbor: a date to its year, a ZIP code to three digits.
     Partial,
     /// As stored.
@@ -133,10 +156,14 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// Every rung, from the one that shows least.
+    pub const ALL: [Rung; 4] = [Rung::Redacted, Rung::Token, Rung::Partial, Rung::Raw];
+
     /// The name used in policies and records.
     pub fn name(self) -> &'static str {
         match self {
             Rung::Redacted => "redacted",
+            Rung::Token => "token",
             Rung::Partial => "partial",
             Rung::Raw => "raw",
         }
@@ -156,6 +183,6 @@ mod tests {
 
     #[test]
     fn the_ladder_is_ordered() {
-        assert!(Rung::Raw > Rung::Partial && Rung::Partial > Rung::Redacted);
+        assert!(Rung::ALL.is_sorted());
     }
 }

@@ -47,6 +47,9 @@ impl<'de> Deserialize<'de> for TableName {
 pub struct TableClasses {
     /// Class by column name. A column of the live table that is missing here is [`Class::Unknown`].
     pub columns: BTreeMap<String, Class>,
+    /// The column that says whose row it is: for accounting of disclosures (45 CFR 164.528).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 impl TableClasses {

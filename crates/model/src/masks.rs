@@ -1,6 +1,6 @@
 //! The rung of every classified column: one mask vector per session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -12,6 +12,9 @@ use crate::{Rung, TableName};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Masks {
     rungs: BTreeMap<TableName, BTreeMap<String, Rung>>,
+    /// Masked columns whose stored values may decide which rows are seen, and in what order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    filters: BTreeMap<TableName, BTreeSet<String>>,
 }
 
 impl Masks {
@@ -23,6 +26,17 @@ impl Masks {
     /// The rung of one column.
     pub fn rung(&self, table: &TableName, column: &str) -> Rung {
         self.rungs.get(table).and_then(|columns| columns.get(column)).copied().unwrap_or(Rung::Redacted)
+    }
+
+    /// Lets the stored values of a masked column decide which rows are seen, and in what order: where the database does
+    /// so by itself (a partition key, a policy of row security) and no mask can stand before it.
+    pub fn permit_filter(&mut self, table: &TableName, column: &str) {
+        self.filters.entry(table.clone()).or_default().insert(column.to_owned());
+    }
+
+    /// Whether [`permit_filter`](Masks::permit_filter) was said of a column.
+    pub fn may_filter(&self, table: &TableName, column: &str) -> bool {
+        self.filters.get(table).is_some_and(|columns| columns.contains(column))
     }
 
     /// Every column that was set, in order.

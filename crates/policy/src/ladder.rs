@@ -24,7 +24,7 @@ enum Outcome {
 }
 
 impl Authority {
-    /// The rung of each of `columns` (a live table and all its columns): `raw` if permitted, else `partial` if permitted, else `redacted`. A column that holds no protected data is raw unless
+    /// The rung of each of `columns` (a live table and all its columns): the highest one permitted, else `redacted`. A column that holds no protected data is raw unless
     /// a policy forbids it. Empty on a connection that declares no PHI.
     ///
     /// `read_redacted` is implied by `select` and needs no policy; where one *forbids* it for a column, the table is
@@ -48,8 +48,7 @@ impl Authority {
         }
 
         // most policies speak of classes, so most columns share their answer with the others of their class
-        let rungs = [Rung::Raw, Rung::Partial, Rung::Redacted];
-        let apart = rungs.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
+        let apart = Rung::ALL.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
         let kind = |table, column, class| if apart { Kind::Column(table, column) } else { Kind::Class(class) };
         let every = columns.iter().flat_map(|(table, names)| {
             let classes = tables.get(table);
@@ -104,14 +103,14 @@ fn climb(class: Class, ask: impl Fn(Rung) -> Verdict) -> Outcome {
     if let Verdict::Forbidden(policies) | Verdict::Failed(policies) = ask(Rung::Redacted) {
         return Outcome::Withheld(policies.to_vec());
     }
+    let permits = |rung: &Rung| matches!(ask(*rung), Verdict::Permitted(_));
     match ask(Rung::Raw) {
         Verdict::Permitted(_) => Outcome::Rung(Rung::Raw),
         Verdict::Unmentioned if !class.is_protected() => Outcome::Rung(Rung::Raw),
         // there is nothing to coarsen in what is not protected: it is seen or it is not
         _ if !class.is_protected() => Outcome::Rung(Rung::Redacted),
-        Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => match ask(Rung::Partial) {
-            Verdict::Permitted(_) => Outcome::Rung(Rung::Partial),
-            Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => Outcome::Rung(Rung::Redacted),
-        },
+        Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => {
+            Outcome::Rung([Rung::Partial, Rung::Token].into_iter().find(permits).unwrap_or(Rung::Redacted))
+        }
     }
 }

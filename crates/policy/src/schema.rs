@@ -30,7 +30,7 @@ pub(crate) enum Ask {
 
 impl Ask {
     /// Every one, so that [`Ask::ordinal`] indexes it.
-    pub(crate) const ALL: [Ask; 11] = [
+    pub(crate) const ALL: [Ask; 12] = [
         Ask::Act(Action::Connect),
         Ask::Act(Action::Select),
         Ask::Act(Action::Insert),
@@ -41,6 +41,7 @@ impl Ask {
         Ask::Act(Action::Copy),
         Ask::Read(Rung::Raw),
         Ask::Read(Rung::Partial),
+        Ask::Read(Rung::Token),
         Ask::Read(Rung::Redacted),
     ];
 
@@ -49,6 +50,7 @@ impl Ask {
             Ask::Act(action) => action.name(),
             Ask::Read(Rung::Raw) => "read_raw",
             Ask::Read(Rung::Partial) => "read_partial",
+            Ask::Read(Rung::Token) => "read_token",
             Ask::Read(Rung::Redacted) => "read_redacted",
         }
     }

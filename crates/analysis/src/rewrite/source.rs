@@ -282,8 +282,8 @@ fn listed_key(top: &TableName, relation: &Relation, protection: &Protection<'_>)
 fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Protection<'_>) -> String {
     // a generated column that is not shown as stored has no coarser form: its expression is not known
     let rung = match protection.masks.rung(name, &column.name) {
-        Rung::Partial if column.generated_from.is_none() => Rung::Partial,
-        Rung::Partial | Rung::Redacted | Rung::Raw => Rung::Redacted,
+        rung @ (Rung::Partial | Rung::Token) if column.generated_from.is_none() => rung,
+        Rung::Partial | Rung::Token | Rung::Redacted | Rung::Raw => Rung::Redacted,
     };
     let class = match listed.class(&column.name) {
         Class::None => Class::Unknown,

@@ -54,8 +54,8 @@ fn classification() -> Arc<Classification> {
     let columns = columns.map(|(name, class)| (name.to_owned(), class)).into();
     let visit = [("id".to_owned(), Class::None), ("day".to_owned(), Class::Date)].into();
     Arc::new(Classification::Tables(Arc::new(BTreeMap::from([
-        (patient(), TableClasses { columns }),
-        (TableName::new("clinic", "visit"), TableClasses { columns: visit }),
+        (patient(), TableClasses { columns, subject: None }),
+        (TableName::new("clinic", "visit"), TableClasses { columns: visit, subject: None }),
     ]))))
 }
 
