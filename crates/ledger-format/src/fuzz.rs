@@ -53,7 +53,7 @@ pub fn fuzz_segment(data: &[u8]) {
 pub fn fuzz_record(data: &[u8]) {
     let Ok(mut record) = Record::parse(data) else { return };
     assert!(data.len() <= MAX_RECORD);
-    assert!(data.iter().all(|byte| !byte.is_ascii_control()), "a record is one line");
+    assert!(data.iter().all(|byte| *byte >= b' '), "a record is one line");
     assert_eq!(record.to_bytes(), data);
     for other in [[data, b" "].concat(), [b"\n", data].concat(), [data, data].concat()] {
         assert!(Record::parse(&other).is_err());
