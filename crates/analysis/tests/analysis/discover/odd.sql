@@ -1,0 +1,103 @@
+-- Names that say nothing, or the wrong thing. Whatever is proposed for these, it must not be `none`.
+CREATE SCHEMA odd;
+SET search_path = odd;
+
+CREATE TABLE subject_file (
+    id integer PRIMARY KEY,
+    ref varchar(16) NOT NULL UNIQUE,
+    val1 text,
+    attr_4 varchar(100),
+    extra jsonb,
+    notes_code varchar(200),
+    status_text text,
+    type_of varchar(255),
+    code varchar(40),
+    unit varchar(200),
+    flag text,
+    k integer,
+    num1 bigint,
+    lang_name text,
+    gender_name text,
+    state_of_birth_and_town text,
+    category_name varchar(100),
+    place_code varchar(12),
+    patient_code varchar(20),
+    access_code varchar(20),
+    verification_code integer,
+    contact_type text,
+    weight_ticket_no bigint,
+    score_card_number bigint,
+    rate_payer varchar(60),
+    sex_offender_address varchar(90),
+    count_y varchar(40),
+    version_of_name varchar(100),
+    level3 text,
+    priority_contact varchar(80),
+    "order" text,
+    is_known_as varchar(60),
+    has_insurance_with varchar(60),
+    value varchar(400),
+    result text,
+    description varchar(60),
+    label text,
+    total_id bigint,
+    route text,
+    height_surveyed_at timestamp
+);
+
+CREATE TABLE code_lookup (
+    id serial PRIMARY KEY,
+    subject_file_id integer NOT NULL REFERENCES subject_file,
+    name text,
+    label text,
+    code text,
+    description text,
+    entered date
+);
+
+CREATE TABLE status_types (
+    id integer PRIMARY KEY,
+    ssn char(11),
+    name text,
+    last_name text,
+    label text,
+    updated timestamptz
+);
+
+CREATE TABLE d_people (
+    itemid integer,
+    label text,
+    category text
+);
+
+CREATE TYPE town AS ENUM ('Springfield', 'Shelbyville');
+CREATE TYPE seen_by AS ENUM ('Dr. Hibbert', 'Dr. Riviera');
+
+CREATE TABLE misc (
+    a town,
+    b seen_by,
+    mobile_type varchar(20),
+    number_type varchar(20) CHECK (number_type ~ '^[0-9]{3}-[0-9]{2}-[0-9]{4}$'),
+    severity varchar(30),
+    amount numeric,
+    kind text,
+    who char(1),
+    mi char(1),
+    xml_form xml,
+    pt_loc point,
+    blob1 bytea,
+    hist text[],
+    stamp interval,
+    host macaddr,
+    key uuid,
+    serial integer,
+    amount_id integer,
+    qty_code varchar(30)
+);
+COMMENT ON COLUMN misc.severity IS 'How bad it is, and the name of who said so';
+COMMENT ON COLUMN misc.amount IS 'The MRN, read by the scale''s scanner';
+COMMENT ON COLUMN misc.kind IS 'free text as dictated';
+
+CREATE VIEW lab_codes AS
+SELECT ref AS loinc_code, last_name AS status, s.id::text || ssn AS is_active, CASE WHEN value > 'x' THEN ref END AS unit
+FROM subject_file f JOIN status_types s ON s.id = f.id;
