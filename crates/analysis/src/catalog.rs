@@ -2,6 +2,7 @@
 
 mod load;
 
+pub(crate) use load::rows;
 pub use load::{CatalogError, QUERIES, Rows};
 
 use std::collections::{BTreeSet, HashMap};

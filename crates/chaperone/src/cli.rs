@@ -23,12 +23,10 @@ pub enum Command {
         #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
         config: PathBuf,
     },
-    /// Read the configuration, policies and classifications, and say what each connection does; runs nothing
-    Check {
-        /// The configuration file
-        #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
-        config: PathBuf,
-    },
+    /// Validate configuration, policies and classifications, and hold them against the live databases; exit 1 on errors
+    Check(CheckArguments),
+    /// What would become of a statement for a principal, and why: facts, policies, masks, the text that would run
+    Explain(ExplainArguments),
     /// Let an agent connect on loopback without TLS or token: adds both on the way to the gateway
     Sidecar(SidecarArguments),
     /// Sessions in the evidence log
@@ -53,6 +51,52 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+}
+
+/// `chaperone check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The configuration file
+    #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+    pub config: PathBuf,
+    /// Look at the files only, not at the databases
+    #[arg(long)]
+    pub offline: bool,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `chaperone explain`
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The configuration file
+    #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+    pub config: PathBuf,
+    /// The connection that the statement would be sent on; its database is asked for its catalog
+    #[arg(long, value_name = "NAME")]
+    pub connection: String,
+    /// Who asks: the claims of a token as a JSON object, `iss` among them; nothing is verified
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file", required_unless_present = "token_file")]
+    pub claims: Option<PathBuf>,
+    /// Who asks: a file with a valid token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The statement
+    #[arg(long, value_name = "TEXT", conflicts_with = "file", required_unless_present = "file")]
+    pub sql: Option<String>,
+    /// A file with the statement; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Show what is seen of every column, not only those of the tables that the statement names
+    #[arg(long)]
+    pub all: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `chaperone sidecar`

@@ -1,10 +1,12 @@
 //! `chaperone`: a gateway between AI agents and protected health data.
 
 mod audit;
+mod check;
 mod cli;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod reload;
 mod resolve;
 mod serve;
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve { config } => serve::run(&config).map(|()| ExitCode::SUCCESS),
-        Command::Check { config } => resolve::check(&config).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Sidecar(arguments) => sidecar::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit { command: AuditCommand::Verify(arguments) } => audit::verify(&arguments),
         Command::Sessions { command: SessionsCommand::Ls(arguments) } => {

@@ -153,32 +153,6 @@ fn unbound(policies: &PolicySet, unclassified: &BTreeSet<&str>) -> Vec<String> {
     faults
 }
 
-/// `chaperone check`
-pub fn check(path: &Path) -> Result<()> {
-    let (config, text) = Config::read(path)?;
-    let resolved = resolve(config, &text)?;
-    println!("configuration {} is good", path.display());
-    println!("  listens on {}{}", resolved.listen, if resolved.tls.is_some() { " with TLS" } else { " in the clear" });
-    println!(
-        "  policies {} ({} in {} files)",
-        resolved.policies.version(),
-        resolved.policies.len(),
-        resolved.policy_files.len()
-    );
-    let named = resolved.policies.connections();
-    for connection in &resolved.connections {
-        let what = match &*connection.classification {
-            Classification::NoPhi => "no protected data: forwarded byte for byte".to_owned(),
-            Classification::Tables(tables) => format!("{} tables classified: masked at the source", tables.len()),
-        };
-        println!("  connection {}: {what}", connection.name);
-    }
-    for name in named.iter().filter(|name| !resolved.connections.iter().any(|c| c.name == **name)) {
-        println!("  warning: policies name connection `{name}`, which does not exist");
-    }
-    Ok(())
-}
-
 /// The first 16 bytes of a SHA-256, in hex: names a text in records.
 fn digest(text: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text);

@@ -110,6 +110,11 @@ impl Judge {
         self.shield.as_ref().map(|shield| &*shield.masks)
     }
 
+    /// The policies that let the principal connect.
+    pub(crate) fn connects_by(&self) -> Vec<chaperone_policy::PolicyId> {
+        self.authority.connect(now()).unwrap_or_default()
+    }
+
     pub(crate) fn policy_version(&self) -> String {
         self.policies.borrow().version().to_owned()
     }

@@ -14,6 +14,8 @@
 //! | check | `check` | what the database says is held against what the rewriting predicts |
 //! | release | [`release`] | a durable segment goes to the agent |
 //!
+//! [`explain`] tells what these steps would come to, for operators.
+//!
 //! `dispatch` says which step each message of the protocol takes; [`session`] is the loop that turns the steps, and
 //! `end` lists every way out of it.
 //!
@@ -43,6 +45,7 @@ mod decide;
 mod dispatch;
 mod end;
 pub mod execute;
+pub mod explain;
 pub mod open;
 mod prepared;
 mod queue;
@@ -62,3 +65,4 @@ pub use open::{Engine, OpenError, Opened, Visit};
 pub use registry::Sessions;
 pub use release::ToAgent;
 pub use rewrite::{Batch, ReadBatch, Runnable};
+pub use shield::CatalogError;

@@ -153,6 +153,18 @@ impl Catalogs {
 }
 
 impl Catalogs {
+    /// Asks something else over the catalog's connection, which [`Catalogs::current`] opened.
+    pub(crate) async fn ask(&self, queries: &[&str]) -> Result<Vec<catalog::Rows>, CatalogError> {
+        let mut state = self.state.lock().await;
+        let Some(mut control) = state.control.take() else { return Err(UpstreamError::Unusable.into()) };
+        let mut answers = Vec::with_capacity(queries.len());
+        for query in queries {
+            answers.push(control.query(query).await?);
+        }
+        state.control = Some(control);
+        Ok(answers)
+    }
+
     /// The newest catalog, unless it is too old to mask by.
     pub(crate) fn latest(&self) -> Option<Arc<Catalog>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
@@ -194,11 +206,14 @@ impl State {
 
 /// Why the catalog cannot be had; without it nothing may run.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CatalogError {
+pub enum CatalogError {
+    /// The database is not there, does not let the gateway in, or fails.
     #[error("the database cannot be asked for its catalog")]
     Upstream(#[from] UpstreamError),
+    /// No credential.
     #[error("the gateway's credential for the database cannot be had")]
     Credential(#[from] CredentialError),
+    /// The catalog is not what it should be.
     #[error("the database's catalog cannot be read: {0}")]
-    Unreadable(catalog::CatalogError),
+    Unreadable(#[from] catalog::CatalogError),
 }

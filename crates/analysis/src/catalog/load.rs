@@ -217,12 +217,12 @@ fn poisoned(casts: &Rows) -> Result<BTreeSet<u32>, CatalogError> {
 }
 
 /// A row of one of the answers.
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     query: usize,
     values: &'a [Option<String>],
 }
 
-fn rows(query: usize, rows: &Rows) -> impl Iterator<Item = Row<'_>> {
+pub(crate) fn rows(query: usize, rows: &Rows) -> impl Iterator<Item = Row<'_>> {
     rows.iter().map(move |values| Row { query, values })
 }
 
@@ -231,15 +231,15 @@ impl Row<'_> {
         CatalogError::Unexpected { query: self.query, column }
     }
 
-    fn optional(&self, column: usize) -> Option<&str> {
+    pub(crate) fn optional(&self, column: usize) -> Option<&str> {
         self.values.get(column)?.as_deref()
     }
 
-    fn text(&self, column: usize) -> Result<&str, CatalogError> {
+    pub(crate) fn text(&self, column: usize) -> Result<&str, CatalogError> {
         self.optional(column).ok_or_else(|| self.unexpected(column))
     }
 
-    fn number<T: FromStr>(&self, column: usize) -> Result<T, CatalogError> {
+    pub(crate) fn number<T: FromStr>(&self, column: usize) -> Result<T, CatalogError> {
         self.text(column)?.parse().map_err(|_| self.unexpected(column))
     }
 
@@ -252,7 +252,7 @@ impl Row<'_> {
     }
 
     /// A truth value, as `t`/`f` (PostgreSQL's output) or as a cast to text writes it.
-    fn flag(&self, column: usize) -> Result<bool, CatalogError> {
+    pub(crate) fn flag(&self, column: usize) -> Result<bool, CatalogError> {
         match self.text(column)? {
             "t" | "true" => Ok(true),
             "f" | "false" => Ok(false),

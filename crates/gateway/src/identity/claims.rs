@@ -20,6 +20,10 @@ const MAX_TIME: i64 = 253_402_300_799;
 pub(super) struct Claims(Map<String, Value>);
 
 impl Claims {
+    pub(super) fn issuer(&self) -> Result<String, LoginRefused> {
+        self.text("iss")?.ok_or_else(|| LoginRefused::claim("iss", "is missing"))
+    }
+
     pub(super) fn id(&self) -> Result<Option<String>, LoginRefused> {
         self.text("jti")
     }

@@ -99,6 +99,21 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Who the holder of a token with these claims (a JSON object) would be. **Nothing is verified**: only for
+    /// explanations and tests of policies, which run nothing.
+    ///
+    /// # Errors
+    /// [`LoginRefused`], as for a token with such claims; an issuer (`iss`) that is not configured.
+    pub fn imagine(&self, claims: &str) -> Result<Principal, LoginRefused> {
+        let claims: claims::Claims =
+            serde_json::from_str(claims).map_err(|_| LoginRefused::malformed("the claims are not a JSON object"))?;
+        let issuer = claims.issuer()?;
+        let issuer = self.issuers.get(&issuer).ok_or_else(LoginRefused::unknown_issuer)?;
+        issuer.imagine(&claims).map_err(|refused| refused.by(issuer.name()))
+    }
+}
+
 /// Names only.
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,0 +1,124 @@
+//! What an operator may ask of a connection without any session: what the live database looks like, and what would
+//! become of a statement. The very judge of a session answers, so that the explanation cannot differ from what happens;
+//! nothing is run but the catalog's queries.
+
+use std::sync::Arc;
+
+use chaperone_analysis::Catalog;
+use chaperone_analysis::catalog::Rows;
+use chaperone_evidence::{Op, Statement};
+use chaperone_model::{Class, Classification, Principal, Refusal, Rung, SessionId, TableName};
+use chaperone_policy::{PolicyId, PolicySet};
+use tokio::sync::watch;
+
+use crate::connection::Connection;
+use crate::decide::{Judge, Judged};
+use crate::shield::CatalogError;
+
+/// What a live database looks like.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Its catalog.
+    pub catalog: Arc<Catalog>,
+    /// The answers to the caller's queries, in their order.
+    pub answers: Vec<Rows>,
+}
+
+/// What would become of a statement.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The version of the policies that were asked.
+    pub policy_version: String,
+    /// The version of the classification; `none` where there is no protected data.
+    pub classification_version: String,
+    /// The policies that let the principal connect.
+    pub connects_by: Vec<PolicyId>,
+    /// What the principal sees of every column that is classified or lives in a classified table.
+    pub masks: Vec<Seen>,
+    /// Each statement of the text as its record would say, the decision among it.
+    pub statements: Vec<Statement>,
+    /// The text that would run, `None` if it is the one that was given; or why none would.
+    pub runs: Result<Option<String>, Refusal>,
+}
+
+/// What a principal sees of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The table.
+    pub table: TableName,
+    /// The column.
+    pub column: String,
+    /// What it holds.
+    pub class: Class,
+    /// How it is shown.
+    pub rung: Rung,
+}
+
+/// Why nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The principal may not connect at all.
+    #[error("{}: {}; {}", .0.message, .0.detail, .0.hint)]
+    Refused(Refusal),
+    /// The database's catalog cannot be had.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+impl Connection {
+    /// Reads the live catalog, and asks `queries` beside it: by the simple protocol, each value as text, with the
+    /// credential that sessions use.
+    ///
+    /// # Errors
+    /// The credential cannot be had, the database cannot be reached, or does not answer as it should.
+    pub async fn inspect(&self, queries: &[&str]) -> Result<Inspection, CatalogError> {
+        let catalog = self.catalogs.current(self).await?;
+        Ok(Inspection { catalog, answers: self.catalogs.ask(queries).await? })
+    }
+
+    /// What would become of `text`, were `principal` to send it now.
+    ///
+    /// # Errors
+    /// The principal may not connect, or the catalog cannot be had.
+    pub async fn explain(
+        self: &Arc<Self>,
+        policies: Arc<PolicySet>,
+        principal: Principal,
+        text: &str,
+    ) -> Result<Explanation, ExplainError> {
+        let policy_version = policies.version().to_owned();
+        let (_keep, policies) = watch::channel(policies);
+        let session = SessionId::generate();
+        let mut judge =
+            Judge::new(session, Arc::new(principal), self.clone(), policies).map_err(ExplainError::Refused)?;
+        if judge.is_shielded() {
+            judge.shield(self.catalogs.current(self).await?);
+        }
+        let (statements, judged) = judge.text(text, Op::Query);
+        let runs = match judged {
+            Judged::Run(cleared) => Ok(cleared.text.run),
+            Judged::Refused(refusal) | Judged::Unreadable(refusal) => Err(*refusal),
+        };
+        let seen = |(table, column, rung): (&TableName, &str, Rung)| Seen {
+            class: self.class(table, column),
+            table: table.clone(),
+            column: column.to_owned(),
+            rung,
+        };
+        Ok(Explanation {
+            policy_version,
+            classification_version: self.classification_version.clone(),
+            connects_by: judge.connects_by(),
+            masks: judge.masks().map(|masks| masks.iter().map(seen).collect()).unwrap_or_default(),
+            statements,
+            runs,
+        })
+    }
+
+    fn class(&self, table: &TableName, column: &str) -> Class {
+        match &*self.classification {
+            Classification::NoPhi => Class::None,
+            Classification::Tables(tables) => tables.get(table).map_or(Class::Unknown, |classes| classes.class(column)),
+        }
+    }
+}
