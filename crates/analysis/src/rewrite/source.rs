@@ -135,9 +135,13 @@ fn listed<'a>(name: &TableName, relation: &Relation, protection: &Protection<'a>
             let hidden = relation.columns.iter().any(|column| {
                 relation.partition_key.contains(&column.number)
                     && !as_stored(name, column, relation, &listed, protection)
+                    && !protection.masks.may_filter(name, &column.name)
             });
             if hidden {
-                return no("its partition key is masked, so the order of its rows would show it");
+                return no(
+                    "its partition key is masked, so the order of its rows would show it; that needs the permission \
+                     `filter` on the key",
+                );
             }
         }
         'v' | 'm' => return no("it is a view; views are not looked into yet"),
@@ -156,7 +160,9 @@ fn listed<'a>(name: &TableName, relation: &Relation, protection: &Protection<'a>
     let listed = Listed::Classified(classes);
     let shown = |column: &str| {
         let column = relation.columns.iter().find(|own| own.name == column);
-        column.is_some_and(|column| as_stored(name, column, relation, &listed, protection))
+        column.is_some_and(|column| {
+            as_stored(name, column, relation, &listed, protection) || protection.masks.may_filter(name, &column.name)
+        })
     };
     if placed_by(name, protection.catalog, &shown, CHILDREN_DEEP) {
         return no("it is a partition by a masked key, so to count its rows is to compare the key");
@@ -263,10 +269,11 @@ fn listed_key(top: &TableName, relation: &Relation, protection: &Protection<'_>)
     let Some(parent) = protection.catalog.relations.get(top) else { return Ok(()) };
     let shown = relation.partition_key.iter().all(|number| {
         relation.columns.iter().find(|column| column.number == *number).is_some_and(|key| {
-            parent
-                .columns
-                .iter()
-                .any(|column| column.name == key.name && column_as_stored(top, column, parent, protection))
+            parent.columns.iter().any(|column| {
+                column.name == key.name
+                    && (column_as_stored(top, column, parent, protection)
+                        || protection.masks.may_filter(top, &column.name))
+            })
         })
     });
     if shown && !relation.partitioned_by_expression {

@@ -158,7 +158,7 @@ fn failure(error: &tokio_postgres::Error) -> String {
     }
 }
 
-async fn rows_of(client: &Client, query: &str) -> Rows {
+pub async fn rows_of(client: &Client, query: &str) -> Rows {
     client
         .simple_query(query)
         .await
