@@ -15,6 +15,9 @@ pub struct Masks {
     /// Masked columns whose stored values may decide which rows are seen, and in what order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     filters: BTreeMap<TableName, BTreeSet<String>>,
+    /// Masked columns with whose stored values the constraints of a write may be compared.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    probes: BTreeMap<TableName, BTreeSet<String>>,
 }
 
 impl Masks {
@@ -37,6 +40,17 @@ impl Masks {
     /// Whether [`permit_filter`](Masks::permit_filter) was said of a column.
     pub fn may_filter(&self, table: &TableName, column: &str) -> bool {
         self.filters.get(table).is_some_and(|columns| columns.contains(column))
+    }
+
+    /// Lets a write be compared with the stored values of a masked column, by a constraint of its table: that it
+    /// succeeds or fails then tells whether a value is there.
+    pub fn permit_probe(&mut self, table: &TableName, column: &str) {
+        self.probes.entry(table.clone()).or_default().insert(column.to_owned());
+    }
+
+    /// Whether [`permit_probe`](Masks::permit_probe) was said of a column.
+    pub fn may_probe(&self, table: &TableName, column: &str) -> bool {
+        self.probes.get(table).is_some_and(|columns| columns.contains(column))
     }
 
     /// Every column that was set, in order.

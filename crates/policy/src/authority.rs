@@ -8,19 +8,17 @@ use cedar_policy::{
     Request,
 };
 use chaperone_model::{
-    Action, Classification, Facts, Masks, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId, TableName,
+    Action, Class, Classification, Facts, Masks, Need, Principal, Refusal, Rung, SessionId, SqlState, StatementId,
+    TableName,
 };
 
 use crate::decision::{Decision, Denial, Permit};
-use crate::reads::Reads;
-use crate::request::{Asker, Broken, Shape, groups};
+use crate::memory::Remembered;
+use crate::request::{Asker, Broken, Classes, Shape, groups};
 use crate::schema::{self, Ask};
-use crate::set::{PolicyId, PolicySet, Rule};
+use crate::set::{PolicyId, PolicySet};
+use crate::slice::Slice;
 use crate::words;
-
-/// How many verdicts a session remembers. An agent chooses what it asks for, so there must be a bound; a real session
-/// stays far below it.
-const REMEMBERED: usize = 4096;
 
 /// What the policies say to one session: its principal, on its connection.
 ///
@@ -29,6 +27,7 @@ const REMEMBERED: usize = 4096;
 pub struct Authority {
     pub(crate) policies: Arc<PolicySet>,
     pub(crate) classification: Arc<Classification>,
+    pub(crate) principal: Principal,
     pub(crate) asker: Result<Asker, Broken>,
     pub(crate) connection: String,
     /// Tables whose redacted form is forbidden too, with the policies that say so; filled by `masks`.
@@ -37,21 +36,14 @@ pub struct Authority {
     pub(crate) masked: BTreeSet<TableName>,
     /// What `masks` last answered: every permit carries it. Empty before, so that everything is redacted.
     pub(crate) vector: Arc<Masks>,
+    /// What tables hold, as far as it was asked for; of live columns where `masks` has seen them.
+    pub(crate) held: HashMap<TableName, Classes>,
     session: SessionId,
     version: Arc<str>,
     pub(crate) agent: EntityUid,
     pub(crate) groups: Vec<EntityUid>,
     slices: [OnceLock<Slice>; Ask::ALL.len()],
     remembered: Remembered,
-}
-
-/// The policies whose scope can match this agent and one action: the only ones that Cedar needs to look at, and what
-/// they read.
-pub(crate) struct Slice {
-    set: CedarSet,
-    pub(crate) reads: Reads,
-    pub(crate) forbids: bool,
-    pub(crate) tells_tables_apart: bool,
 }
 
 /// What Cedar says to one question.
@@ -65,6 +57,8 @@ pub(crate) enum Verdict {
     Unmentioned,
     /// These policies failed, or (if there are none) the question could not be asked.
     Failed(Arc<[PolicyId]>),
+    /// These policies may forbid it, depending on how many rows are expected, which nobody knows.
+    Unestimated(Arc<[PolicyId]>),
 }
 
 impl Authority {
@@ -80,16 +74,18 @@ impl Authority {
     ) -> Authority {
         Authority {
             version: policies.version().into(),
-            asker: Asker::new(principal, connection, &classification),
+            asker: Asker::new(principal, connection),
             connection: connection.to_owned(),
             agent: schema::agent(principal),
             groups: groups(principal).collect(),
+            principal: principal.clone(),
             policies,
             session,
             classification,
             withheld: BTreeMap::new(),
             masked: BTreeSet::new(),
             vector: Arc::default(),
+            held: HashMap::new(),
             slices: Default::default(),
             remembered: Remembered::default(),
         }
@@ -110,7 +106,8 @@ impl Authority {
         match self.ask(&need, None, now) {
             Verdict::Permitted(policies) => Ok(policies.to_vec()),
             verdict => {
-                let refusal = words::refusal(self, &[(&need, verdict)], words::Advice::default());
+                let denied = [(&need, verdict)];
+                let refusal = words::refusal(self, &denied, &self.advice(&denied, None, now));
                 Err(Refusal { code: SqlState::INVALID_AUTHORIZATION, ..refusal })
             }
         }
@@ -120,13 +117,36 @@ impl Authority {
     /// needs nothing needs `connect`. A policy that fails denies.
     ///
     /// On a connection that declares no PHI tables are not resolved, so each need is decided on the connection.
+    ///
+    /// It decides without an estimate of rows: for a statement of which a policy [wants](Authority::wants_estimate) one,
+    /// call [`decide_estimated`](Authority::decide_estimated).
     pub fn decide(&mut self, statement: StatementId, facts: &Facts, now: i64) -> Decision {
+        self.decide_estimated(statement, facts, now, None)
+    }
+
+    /// As [`decide`](Authority::decide), where the database expects the statement to yield or change so many rows: its
+    /// own estimate (`EXPLAIN`) of the statement rewritten with *everything* redacted, so that the number tells nothing
+    /// of what is hidden. `None` where it could not be had: a permit that reads it then does not apply, and where a
+    /// forbid that reads it concerns the statement, the statement is denied.
+    pub fn decide_estimated(
+        &mut self,
+        statement: StatementId,
+        facts: &Facts,
+        now: i64,
+        estimated_rows: Option<u64>,
+    ) -> Decision {
         if statement.session != self.session {
             return Decision::Deny(words::wrong_session());
         }
-        let shape = Shape::of(facts);
         let connect = [Need { action: Action::Connect, table: None }];
         let needs = if facts.needs.is_empty() { &connect[..] } else { &facts.needs };
+        let shape = Shape {
+            kind: &facts.kind,
+            has_where: facts.has_where,
+            tables: tables(needs),
+            classes: self.classes(needs),
+            estimated_rows: estimated_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)),
+        };
 
         let mut permitting: Vec<Arc<[PolicyId]>> = Vec::with_capacity(needs.len());
         let mut denied: Vec<(&Need, Verdict)> = Vec::new();
@@ -141,22 +161,32 @@ impl Authority {
             let (policy_version, masks) = (self.version.clone(), self.vector.clone());
             return Decision::Allow(Permit { statement, policy_version, policies, masks });
         }
-        let advice = self.advice(&denied, &shape, now);
+        let advice = self.advice(&denied, Some(&shape), now);
         let mut policies: Vec<PolicyId> = denied.iter().flat_map(|(_, v)| v.policies()).cloned().collect();
         policies.sort();
         policies.dedup();
-        Decision::Deny(Denial { refusal: words::refusal(self, &denied, advice), policies })
+        Decision::Deny(Denial { refusal: words::refusal(self, &denied, &advice), policies, near: advice.near })
+    }
+
+    /// Whether a policy that concerns the statement reads how many rows the database expects: only then is it worth
+    /// asking the database.
+    pub fn wants_estimate(&self, facts: &Facts) -> bool {
+        let Ok(asker) = &self.asker else { return false };
+        facts.needs.iter().any(|need| {
+            let slice = self.slice(Ask::Act(need.action));
+            slice.reads.estimated_rows
+                && slice.about(&self.policies, &asker.resource(self.table(need))).reads().estimated_rows
+        })
     }
 
     /// The verdict on one need, from memory where nothing that it depends on has changed.
     fn verdict(&mut self, need: &Need, shape: &Shape<'_>, now: i64) -> Verdict {
-        let slice = self.slice(Ask::Act(need.action));
-        let reads = slice.reads;
+        let reads = self.slice(Ask::Act(need.action)).reads;
         if let Some(verdict) = self.remembered.get(need, shape, reads, now) {
             return verdict;
         }
         let verdict = match self.refused_table(need) {
-            Some(policies) => policies,
+            Some(verdict) => verdict,
             None => self.ask(need, Some(shape), now),
         };
         self.remembered.put(need, shape, reads, now, verdict.clone());
@@ -164,7 +194,7 @@ impl Authority {
     }
 
     /// Reading a table whose redacted form is forbidden, by the name of that rung.
-    fn refused_table(&self, need: &Need) -> Option<Verdict> {
+    pub(crate) fn refused_table(&self, need: &Need) -> Option<Verdict> {
         let table = need.table.as_ref().filter(|_| need.action == Action::Select)?;
         let Classification::Tables(tables) = &*self.classification else { return None };
         if let Some(policies) = self.withheld.get(table) {
@@ -175,34 +205,102 @@ impl Authority {
         (unseen && self.slice(Ask::Read(Rung::Redacted)).forbids).then(|| Verdict::Failed([].into()))
     }
 
-    /// Asks Cedar whether `need` is permitted.
-    pub(crate) fn ask(&self, need: &Need, shape: Option<&Shape<'_>>, now: i64) -> Verdict {
-        let Ok(asker) = &self.asker else { return Verdict::Failed([].into()) };
-        let table = match &*self.classification {
+    /// The table that a need is decided on; else it is the connection.
+    pub(crate) fn table<'n>(&self, need: &'n Need) -> Option<&'n TableName> {
+        match &*self.classification {
             Classification::NoPhi => None,
             Classification::Tables(_) => need.table.as_ref().filter(|_| need.action != Action::Connect),
-        };
-        let resource = match table {
-            Some(table) => schema::table(&self.connection, table),
-            None => schema::connection(&self.connection),
-        };
+        }
+    }
+
+    /// The classes that the tables of a statement hold.
+    fn classes(&mut self, needs: &[Need]) -> Classes {
+        let Classification::Tables(tables) = &*self.classification else { return Classes::default() };
+        let unknown = Classes::of([Class::Unknown]);
+        if !needs.iter().any(|need| self.slice(Ask::Act(need.action)).reads.classes) {
+            return unknown;
+        }
+        let mut all = Classes::default();
+        for need in needs.iter().filter(|need| need.action != Action::Connect) {
+            let Some(table) = &need.table else {
+                all = all.and(unknown);
+                continue;
+            };
+            let classes = match (self.held.get(table), tables.get(table)) {
+                (Some(classes), _) => *classes,
+                (None, Some(classes)) => Classes::of(classes.columns.values().copied()),
+                (None, None) if matches!(&*table.schema, "pg_catalog" | "information_schema") => Classes::default(),
+                (None, None) => unknown,
+            };
+            all = all.and(classes);
+        }
+        all
+    }
+
+    /// Asks Cedar whether `need` is permitted.
+    pub(crate) fn ask(&self, need: &Need, shape: Option<&Shape<'_>>, now: i64) -> Verdict {
+        match &self.asker {
+            Ok(asker) => self.ask_as(asker, need, shape, now),
+            Err(Broken(_)) => Verdict::Failed([].into()),
+        }
+    }
+
+    /// The same for a principal that differs from this session's in what a token can say beside its name and groups.
+    pub(crate) fn ask_as(&self, asker: &Asker, need: &Need, shape: Option<&Shape<'_>>, now: i64) -> Verdict {
+        let ask = Ask::Act(need.action);
+        let (slice, table) = (self.slice(ask), self.table(need));
+        let resource = asker.resource(table);
+        let about = slice.about(&self.policies, &resource);
+        if about.is_empty() {
+            return Verdict::Unmentioned;
+        }
         let shape = shape.filter(|_| need.action != Action::Connect);
-        match (asker.entities_with(table), asker.context(now, shape)) {
-            (Ok(entities), Ok(context)) => self.ask_about(Ask::Act(need.action), resource, &entities, &context),
+        // what reads the estimate and is not known to hold must not be taken for a forbid that does not
+        if shape.is_some_and(|shape| shape.estimated_rows.is_none()) {
+            let waiting = about.rules().filter(|rule| rule.forbids() && rule.reads.estimated_rows);
+            let waiting: Vec<PolicyId> = waiting.map(|rule| rule.id.clone()).collect();
+            if !waiting.is_empty() {
+                return Verdict::Unestimated(waiting.into());
+            }
+        }
+        match (asker.entities_with(table), asker.context(now, shape, about.reads())) {
+            (Ok(entities), Ok(context)) => {
+                self.is_authorized(ask, resource.uid, &slice.set(&about), &entities, context)
+            }
             _ => Verdict::Failed([].into()),
         }
     }
 
-    /// Asks Cedar. This is the only place that does.
-    pub(crate) fn ask_about(&self, ask: Ask, resource: EntityUid, entities: &Entities, context: &Context) -> Verdict {
-        let slice = self.slice(ask);
-        if slice.set.is_empty() {
+    /// Asks Cedar about a column.
+    pub(crate) fn ask_column(
+        &self,
+        ask: Ask,
+        column: (&TableName, &str, Class),
+        entities: &Entities,
+        context: &Context,
+    ) -> Verdict {
+        let Ok(asker) = &self.asker else { return Verdict::Failed([].into()) };
+        let (slice, resource) = (self.slice(ask), asker.column(column));
+        let about = slice.about(&self.policies, &resource);
+        if about.is_empty() {
             return Verdict::Unmentioned;
         }
-        let context = context.clone();
-        let request = Request::new(self.agent.clone(), ask.uid(), resource, context, Some(&schema::PARSED));
+        self.is_authorized(ask, resource.uid, &slice.set(&about), entities, context.clone())
+    }
+
+    /// Asks Cedar. This is the only place that does.
+    fn is_authorized(
+        &self,
+        ask: Ask,
+        resource: EntityUid,
+        policies: &CedarSet,
+        entities: &Entities,
+        context: Context,
+    ) -> Verdict {
+        // not compared with the schema, since what no policy reads is left out: a test does that for what is not
+        let request = Request::new(self.agent.clone(), ask.uid(), resource, context, None);
         let Ok(request) = request else { return Verdict::Failed([].into()) };
-        let response = Authorizer::new().is_authorized(&request, &slice.set, entities);
+        let response = Authorizer::new().is_authorized(&request, policies, entities);
         // Cedar skips a policy that fails, and a forbid that is skipped permits: so any failure denies
         let failed = response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(e)| e.policy_id());
         let failed = sorted(failed);
@@ -219,7 +317,7 @@ impl Authority {
 
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
-        self.remembered.shapes.iter().map(|(_, verdicts)| verdicts.len()).sum()
+        self.remembered.len()
     }
 
     /// Forgets every verdict: what is withheld may have changed.
@@ -228,49 +326,30 @@ impl Authority {
     }
 
     pub(crate) fn slice(&self, ask: Ask) -> &Slice {
-        let ordinal = Ask::ALL.iter().position(|a| *a == ask).unwrap_or(0);
-        self.slices[ordinal].get_or_init(|| {
-            let concerns = |rule: &&Rule| rule.covers(ask) && rule.concerns(&self.agent, &self.groups);
-            let rules: Vec<&Rule> = self.policies.rules.iter().filter(concerns).collect();
-            Slice {
-                set: CedarSet::from_policies(rules.iter().map(|rule| rule.policy.clone()))
-                    .expect("a set was loaded, so its ids are different"),
-                reads: rules.iter().fold(Reads::default(), |all, rule| all.and(rule.reads)),
-                forbids: rules.iter().any(|rule| rule.forbids()),
-                tells_tables_apart: rules.iter().any(|rule| rule.tells_tables_apart()),
-            }
-        })
-    }
-
-    /// What would have helped: asked only once a statement is denied.
-    fn advice(&self, denied: &[(&Need, Verdict)], shape: &Shape<'_>, now: i64) -> words::Advice {
-        let with_where = Shape { has_where: true, ..*shape };
-        let where_helps = !shape.has_where
-            && denied.iter().all(|(need, _)| {
-                self.slice(Ask::Act(need.action)).reads.has_where
-                    && self.refused_table(need).is_none()
-                    && matches!(self.ask(need, Some(&with_where), now), Verdict::Permitted(_))
-            });
-        let instead = denied.first().map(|(need, _)| {
-            let permitted = |action: &Action| {
-                let need = Need { action: *action, table: need.table.clone() };
-                self.refused_table(&need).is_none()
-                    && matches!(self.ask(&need, Some(shape), now), Verdict::Permitted(_))
-            };
-            let actions = [Action::Select, Action::Insert, Action::Update, Action::Delete, Action::Call, Action::Ddl];
-            actions.into_iter().filter(permitted).collect()
-        });
-        words::Advice { where_helps, instead: instead.unwrap_or_default() }
+        let new = || Slice::new(&self.policies, ask, &self.agent, &self.groups);
+        match self.slices.get(ask.ordinal()) {
+            Some(slice) => slice.get_or_init(new),
+            None => unreachable!("there is a place for each"),
+        }
     }
 }
 
 impl Verdict {
     pub(crate) fn policies(&self) -> &[PolicyId] {
         match self {
-            Verdict::Permitted(p) | Verdict::Forbidden(p) | Verdict::Failed(p) => p,
+            Verdict::Permitted(p) | Verdict::Forbidden(p) | Verdict::Failed(p) | Verdict::Unestimated(p) => p,
             Verdict::Unmentioned => &[],
         }
     }
+}
+
+/// How many tables a statement touches.
+fn tables(needs: &[Need]) -> i64 {
+    let tables = match needs {
+        [] | [_] => needs.iter().filter(|need| need.table.is_some()).count(),
+        needs => needs.iter().filter_map(|need| need.table.as_ref()).collect::<BTreeSet<_>>().len(),
+    };
+    i64::try_from(tables).unwrap_or(i64::MAX)
 }
 
 fn sorted<'a>(ids: impl Iterator<Item = &'a cedar_policy::PolicyId>) -> Arc<[PolicyId]> {
@@ -289,63 +368,5 @@ fn union(sets: &[Arc<[PolicyId]>]) -> Arc<[PolicyId]> {
             all.dedup();
             all.into()
         }
-    }
-}
-
-/// Verdicts by what they depend on: the need, and of the statement and the time only what some policy reads.
-#[derive(Default)]
-struct Remembered {
-    at: i64,
-    count: usize,
-    shapes: Vec<(KnownShape, HashMap<Need, Verdict>)>,
-}
-
-struct KnownShape {
-    /// Whether the verdicts hold only at `Remembered::at`.
-    timed: bool,
-    kind: Option<String>,
-    has_where: Option<bool>,
-    tables: Option<i64>,
-}
-
-impl KnownShape {
-    fn is(&self, shape: &Shape<'_>, reads: Reads) -> bool {
-        self.timed == reads.now
-            && self.kind.as_deref() == reads.kind.then_some(shape.kind)
-            && self.has_where == reads.has_where.then_some(shape.has_where)
-            && self.tables == reads.tables.then_some(shape.tables)
-    }
-}
-
-impl Remembered {
-    fn get(&self, need: &Need, shape: &Shape<'_>, reads: Reads, now: i64) -> Option<Verdict> {
-        if reads.now && self.at != now {
-            return None;
-        }
-        let (_, verdicts) = self.shapes.iter().find(|(known, _)| known.is(shape, reads))?;
-        verdicts.get(need).cloned()
-    }
-
-    fn put(&mut self, need: &Need, shape: &Shape<'_>, reads: Reads, now: i64, verdict: Verdict) {
-        if self.count >= REMEMBERED {
-            *self = Remembered::default();
-        }
-        if reads.now && self.at != now {
-            self.shapes.retain(|(known, _)| !known.timed);
-            self.count = self.shapes.iter().map(|(_, verdicts)| verdicts.len()).sum();
-            self.at = now;
-        }
-        self.count += 1;
-        if let Some((_, verdicts)) = self.shapes.iter_mut().find(|(known, _)| known.is(shape, reads)) {
-            verdicts.insert(need.clone(), verdict);
-            return;
-        }
-        let known = KnownShape {
-            timed: reads.now,
-            kind: reads.kind.then(|| shape.kind.to_owned()),
-            has_where: reads.has_where.then_some(shape.has_where),
-            tables: reads.tables.then_some(shape.tables),
-        };
-        self.shapes.push((known, HashMap::from([(need.clone(), verdict)])));
     }
 }

@@ -81,4 +81,7 @@ pub struct Denial {
     pub refusal: Refusal,
     /// The policies that forbade it or failed, in order of id; empty where simply none permits.
     pub policies: Vec<PolicyId>,
+    /// The policies that would permit the first need that was not met, but for their conditions; at most eight, in
+    /// order of id.
+    pub near: Vec<PolicyId>,
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chaperone_model::{Class, Classification, Masks, Rung, TableName};
 
 use crate::authority::{Authority, Verdict};
-use crate::schema::{self, Ask};
+use crate::request::Classes;
+use crate::schema::Ask;
 use crate::set::PolicyId;
 
 /// Columns that the policies cannot tell apart.
@@ -18,14 +19,34 @@ enum Kind<'a> {
 
 /// What the rungs of one kind of column come to.
 enum Outcome {
-    Rung(Rung),
+    Shown {
+        rung: Rung,
+        /// Though masked, its stored values may decide which rows are seen.
+        filter: bool,
+        /// Though masked, writes may be compared with its stored values.
+        probe: bool,
+    },
     /// Not even redacted.
     Withheld(Vec<PolicyId>),
 }
 
+/// Everything that is asked about a column.
+const ASKED: [Ask; 6] = [
+    Ask::Read(Rung::Raw),
+    Ask::Read(Rung::Partial),
+    Ask::Read(Rung::Token),
+    Ask::Read(Rung::Redacted),
+    Ask::Filter,
+    Ask::Probe,
+];
+
 impl Authority {
-    /// The rung of each of `columns` (a live table and all its columns): the highest one permitted, else `redacted`. A column that holds no protected data is raw unless
-    /// a policy forbids it. Empty on a connection that declares no PHI.
+    /// The rung of each of `columns` (a live table and all its columns): the highest one permitted that its class has,
+    /// else `redacted`; and whether its stored values may filter and be probed although they are masked. A column that
+    /// holds no protected data is raw unless a policy forbids it. Empty on a connection that declares no PHI.
+    ///
+    /// [Classes that may be tokens](Class::may_be_token) have the rungs raw, token and redacted, all others raw, partial
+    /// and redacted.
     ///
     /// `read_redacted` is implied by `select` and needs no policy; where one *forbids* it for a column, the table is
     /// withheld: [`decide`](Authority::decide) then denies every `select` on it, naming that policy. So call this
@@ -42,19 +63,19 @@ impl Authority {
         let mut masks = Masks::default();
         let Classification::Tables(tables) = &*self.classification.clone() else { return masks };
         self.forget();
-        for (table, _) in columns {
+        let class = |table, name: &str| tables.get(table).map_or(Class::Unknown, |classes| classes.class(name));
+        for (table, names) in columns {
             self.withheld.remove(table);
             self.masked.insert(table.clone());
+            self.held.insert(table.clone(), Classes::of(names.iter().map(|name| class(table, name))));
         }
 
         // most policies speak of classes, so most columns share their answer with the others of their class
-        let apart = Rung::ALL.into_iter().any(|rung| self.slice(Ask::Read(rung)).tells_tables_apart);
+        let apart = ASKED.into_iter().any(|ask| self.slice(ask).tells_tables_apart);
         let kind = |table, column, class| if apart { Kind::Column(table, column) } else { Kind::Class(class) };
-        let every = columns.iter().flat_map(|(table, names)| {
-            let classes = tables.get(table);
-            let class = move |name: &str| classes.map_or(Class::Unknown, |classes| classes.class(name));
-            names.iter().map(move |name| (table, name.as_str(), class(name)))
-        });
+        let every = columns
+            .iter()
+            .flat_map(|(table, names)| names.iter().map(move |name| (table, name.as_str(), class(table, name))));
         let mut first: HashMap<Kind<'_>, (&TableName, &str, Class)> = HashMap::new();
         for (table, column, class) in every.clone() {
             first.entry(kind(table, column, class)).or_insert((table, column, class));
@@ -63,7 +84,15 @@ impl Authority {
 
         for (table, column, class) in every {
             match outcomes.get(&kind(table, column, class)) {
-                Some(Outcome::Rung(rung)) => masks.set(table, column, *rung),
+                Some(Outcome::Shown { rung, filter, probe }) => {
+                    masks.set(table, column, *rung);
+                    if *filter {
+                        masks.permit_filter(table, column);
+                    }
+                    if *probe {
+                        masks.permit_probe(table, column);
+                    }
+                }
                 Some(Outcome::Withheld(policies)) => {
                     self.withheld.entry(table.clone()).or_default().extend(policies.iter().cloned());
                 }
@@ -85,9 +114,9 @@ impl Authority {
         else {
             return HashMap::new();
         };
-        let outcome = |(table, column, class): (&TableName, &str, Class)| {
-            let uid = schema::column(&self.connection, table, column);
-            climb(class, |rung| self.ask_about(Ask::Read(rung), uid.clone(), &entities, &context))
+        let outcome = |column: (&TableName, &str, Class)| {
+            let (_, _, class) = column;
+            climb(class, |ask| self.ask_column(ask, column, &entities, &context))
         };
         first.iter().map(|(kind, column)| (*kind, outcome(*column))).collect()
     }
@@ -99,18 +128,23 @@ impl Authority {
     }
 }
 
-fn climb(class: Class, ask: impl Fn(Rung) -> Verdict) -> Outcome {
-    if let Verdict::Forbidden(policies) | Verdict::Failed(policies) = ask(Rung::Redacted) {
+fn climb(class: Class, ask: impl Fn(Ask) -> Verdict) -> Outcome {
+    if let Verdict::Forbidden(policies) | Verdict::Failed(policies) = ask(Ask::Read(Rung::Redacted)) {
         return Outcome::Withheld(policies.to_vec());
     }
-    let permits = |rung: &Rung| matches!(ask(*rung), Verdict::Permitted(_));
-    match ask(Rung::Raw) {
-        Verdict::Permitted(_) => Outcome::Rung(Rung::Raw),
-        Verdict::Unmentioned if !class.is_protected() => Outcome::Rung(Rung::Raw),
+    let permits = |what| matches!(ask(what), Verdict::Permitted(_));
+    let rung = match ask(Ask::Read(Rung::Raw)) {
+        Verdict::Permitted(_) => Rung::Raw,
+        Verdict::Unmentioned if !class.is_protected() => Rung::Raw,
         // there is nothing to coarsen in what is not protected: it is seen or it is not
-        _ if !class.is_protected() => Outcome::Rung(Rung::Redacted),
-        Verdict::Unmentioned | Verdict::Forbidden(_) | Verdict::Failed(_) => {
-            Outcome::Rung([Rung::Partial, Rung::Token].into_iter().find(permits).unwrap_or(Rung::Redacted))
-        }
-    }
+        _ if !class.is_protected() => Rung::Redacted,
+        // identifiers have no coarse form (the last four digits of a number are still part of it), so that rung would
+        // show less than the one below; nothing else may be a token, whatever a policy says: names, places and dates
+        // are read off how often their tokens occur
+        _ if class.may_be_token() && permits(Ask::Read(Rung::Token)) => Rung::Token,
+        _ if !class.may_be_token() && permits(Ask::Read(Rung::Partial)) => Rung::Partial,
+        _ => Rung::Redacted,
+    };
+    let masked = rung != Rung::Raw;
+    Outcome::Shown { rung, filter: masked && permits(Ask::Filter), probe: masked && permits(Ask::Probe) }
 }

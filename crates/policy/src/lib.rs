@@ -21,20 +21,28 @@
 //! | --- | --- |
 //! | `schema` | the Cedar schema and the ids of its entities |
 //! | `set` | policies, loaded and validated |
+//! | `rule` | one policy, and when it can matter |
 //! | `reads` | what a policy reads, so that answers can be remembered |
+//! | `slice` | the few policies that can matter for a question |
 //! | `request` | a principal in Cedar's terms |
-//! | `authority` | one session's view: ask, remember, decide |
+//! | `authority` | one session's view: ask and decide |
+//! | `memory` | what it was told before |
 //! | `ladder` | the mask vector |
+//! | `advice` | what would have helped |
 //! | `decision` | permit or denial |
 //! | `words` | a denial that an agent can act on |
 
+mod advice;
 mod authority;
 mod decision;
 mod ladder;
+mod memory;
 mod reads;
 mod request;
+mod rule;
 mod schema;
 mod set;
+mod slice;
 mod words;
 
 #[cfg(test)]
@@ -42,5 +50,6 @@ mod tests;
 
 pub use authority::Authority;
 pub use decision::{Decision, Denial, Permit};
+pub use rule::TableRule;
 pub use schema::SCHEMA;
-pub use set::{PolicyError, PolicyFault, PolicyId, PolicySet, TableRule};
+pub use set::{PolicyError, PolicyFault, PolicyFile, PolicyId, PolicySet};

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression as Value};
-use chaperone_model::{Class, Classification, Facts, Principal, TableName};
+use chaperone_model::{Class, Principal, TableName};
 
+use crate::reads::Reads;
 use crate::schema;
+use crate::slice::Resource;
 
 /// Why a request could not be made. It never names data; a session where this happens is denied everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,35 +26,39 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(
-        principal: &Principal,
-        connection: &str,
-        classification: &Classification,
-    ) -> Result<Asker, Broken> {
+    pub(crate) fn new(principal: &Principal, connection: &str) -> Result<Asker, Broken> {
         let agent = schema::agent(principal);
         let groups: HashSet<EntityUid> = groups(principal).collect();
         let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
         entities.push(Entity::new(agent, attributes(principal), groups).map_err(broken)?);
         entities.push(Entity::with_uid(schema::connection(connection)));
-        entities.extend(Class::ALL.map(schema::class).map(Entity::with_uid));
-        if let Classification::Tables(tables) = classification {
-            for name in tables.keys() {
-                entities.push(table(connection, name)?);
-            }
-        }
         let entities = Entities::from_entities(entities, Some(&schema::PARSED)).map_err(broken)?;
         Ok(Asker { connection: connection.to_owned(), entities, context: context(principal) })
+    }
+
+    /// The connection, or one of its tables.
+    pub(crate) fn resource(&self, name: Option<&TableName>) -> Resource {
+        let connection = schema::connection(&self.connection);
+        match name {
+            Some(name) => Resource { uid: schema::table(&self.connection, name), within: vec![connection] },
+            None => Resource { uid: connection, within: Vec::new() },
+        }
+    }
+
+    pub(crate) fn column(&self, (table, column, class): (&TableName, &str, Class)) -> Resource {
+        let connection = schema::connection(&self.connection);
+        let within = vec![schema::class(class), schema::table(&self.connection, table), connection];
+        Resource { uid: schema::column(&self.connection, table, column), within }
     }
 
     /// The entities for a request about the connection or one of its tables.
     pub(crate) fn entities_with(&self, name: Option<&TableName>) -> Result<Cow<'_, Entities>, Broken> {
         match name {
-            // the table is not in the classification: a system catalog, say
-            Some(name) if self.entities.get(&schema::table(&self.connection, name)).is_none() => {
+            Some(name) => {
                 let table = table(&self.connection, name)?;
                 self.entities.clone().add_entities([table], None).map(Cow::Owned).map_err(broken)
             }
-            _ => Ok(Cow::Borrowed(&self.entities)),
+            None => Ok(Cow::Borrowed(&self.entities)),
         }
     }
 
@@ -63,33 +69,73 @@ impl Asker {
     ) -> Result<Entities, Broken> {
         let mut added: HashMap<EntityUid, Entity> = HashMap::new();
         for (name, column, class) in columns {
+            let Resource { uid, within } = self.column((name, column, class));
             let table_uid = schema::table(&self.connection, name);
-            if self.entities.get(&table_uid).is_none() {
-                added.insert(table_uid.clone(), table(&self.connection, name)?);
+            if !added.contains_key(&table_uid) {
+                added.insert(table_uid, table(&self.connection, name)?);
             }
-            let uid = schema::column(&self.connection, name, column);
             let attributes = HashMap::from([("name".to_owned(), text(column))]);
-            let parents = HashSet::from([table_uid, schema::class(class)]);
-            added.insert(uid.clone(), Entity::new(uid, attributes, parents).map_err(broken)?);
+            added.insert(uid.clone(), Entity::new(uid, attributes, within.into_iter().collect()).map_err(broken)?);
         }
         self.entities.clone().add_entities(added.into_values(), None).map_err(broken)
     }
 
-    /// The context of a question about a rung: what holds for the whole session.
+    /// The context of a question about a column: what holds for the whole session.
     pub(crate) fn lasting(&self) -> Result<Context, Broken> {
         Context::from_pairs(self.context.clone()).map_err(broken)
     }
 
-    /// The context at `now` (seconds since the Unix epoch), with a statement's facts where the action is one.
-    pub(crate) fn context(&self, now: i64, facts: Option<&Shape<'_>>) -> Result<Context, Broken> {
+    /// The context at `now` (seconds since the Unix epoch), with a statement's facts where the action is one. What no
+    /// policy reads is left out: making it costs more than the decision. Should one read it nevertheless, it fails, and
+    /// so denies.
+    pub(crate) fn context(&self, now: i64, facts: Option<&Shape<'_>>, reads: Reads) -> Result<Context, Broken> {
         let mut context = self.context.clone();
-        context.push(("now".to_owned(), datetime(now)?));
+        let mut put = |name: &str, value: Value| context.push((name.to_owned(), value));
+        if reads.now {
+            put("now", datetime(now)?);
+        }
         if let Some(shape) = facts {
-            context.push(("kind".to_owned(), text(shape.kind)));
-            context.push(("has_where".to_owned(), Value::new_bool(shape.has_where)));
-            context.push(("tables".to_owned(), Value::new_long(shape.tables)));
+            if reads.kind {
+                put("kind", text(shape.kind));
+            }
+            if reads.has_where {
+                put("has_where", Value::new_bool(shape.has_where));
+            }
+            if reads.tables {
+                put("tables", Value::new_long(shape.tables));
+            }
+            if reads.classes {
+                let classes = shape.classes.iter().map(|class| Value::new_entity_uid(schema::class(class)));
+                put("classes", Value::new_set(classes));
+            }
+            if let Some(rows) = shape.estimated_rows.filter(|_| reads.estimated_rows) {
+                put("estimated_rows", Value::new_long(rows));
+            }
         }
         Context::from_pairs(context).map_err(broken)
+    }
+}
+
+/// A set of classes of protected data; [`Class::None`] is never in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Classes(u32);
+
+impl Classes {
+    pub(crate) fn of(classes: impl IntoIterator<Item = Class>) -> Classes {
+        classes.into_iter().fold(Classes::default(), Classes::with)
+    }
+
+    pub(crate) fn with(self, class: Class) -> Classes {
+        let place = Class::ALL.iter().position(|c| *c == class && class.is_protected());
+        Classes(self.0 | place.map_or(0, |place| 1 << place))
+    }
+
+    pub(crate) fn and(self, other: Classes) -> Classes {
+        Classes(self.0 | other.0)
+    }
+
+    fn iter(self) -> impl Iterator<Item = Class> {
+        Class::ALL.into_iter().enumerate().filter(move |(place, _)| self.0 & (1 << place) != 0).map(|(_, class)| class)
     }
 }
 
@@ -99,19 +145,9 @@ pub(crate) struct Shape<'a> {
     pub(crate) kind: &'a str,
     pub(crate) has_where: bool,
     pub(crate) tables: i64,
-}
-
-impl<'a> Shape<'a> {
-    pub(crate) fn of(facts: &'a Facts) -> Self {
-        let mut tables = 0;
-        for (i, need) in facts.needs.iter().enumerate() {
-            let before = facts.needs.iter().take(i);
-            if need.table.is_some() && before.filter(|b| b.table == need.table).count() == 0 {
-                tables += 1;
-            }
-        }
-        Shape { kind: &facts.kind, has_where: facts.has_where, tables }
-    }
+    /// Of all columns of the tables, not only of those that are read.
+    pub(crate) classes: Classes,
+    pub(crate) estimated_rows: Option<i64>,
 }
 
 pub(crate) fn groups(principal: &Principal) -> impl Iterator<Item = EntityUid> {
@@ -150,6 +186,8 @@ fn context(principal: &Principal) -> Vec<(String, Value)> {
                 ("namespace", Some(text(&workload.namespace))),
                 ("service_account", Some(text(&workload.service_account))),
                 ("pod", workload.pod.as_deref().map(text)),
+                ("pod_uid", workload.pod_uid.as_deref().map(text)),
+                ("node", workload.node.as_deref().map(text)),
             ])
         }),
     );

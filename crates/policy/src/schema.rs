@@ -4,6 +4,7 @@
 //! Inside a part those characters and `%` are percent-encoded, so that no two things share an id: otherwise whoever
 //! may create a schema could make a table that borrows another one's policies.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
@@ -18,19 +19,24 @@ pub(crate) static PARSED: LazyLock<Schema> = LazyLock::new(|| {
 });
 
 /// Everything that a request's context may hold.
-pub(crate) const CONTEXT: [&str; 8] =
-    ["now", "acts_for", "model", "purpose", "workload", "kind", "has_where", "tables"];
+pub(crate) const CONTEXT: [&str; 10] =
+    ["now", "acts_for", "model", "purpose", "workload", "kind", "has_where", "tables", "classes", "estimated_rows"];
 
-/// What is asked of the policies: an action of a statement, or a rung of the mask ladder.
+/// What is asked of the policies: an action of a statement, or what a session may have of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
     Act(Action),
+    /// To see it on a rung of the mask ladder.
     Read(Rung),
+    /// That its stored values decide which rows are seen, though it is masked.
+    Filter,
+    /// That writes are compared with its stored values, though it is masked.
+    Probe,
 }
 
 impl Ask {
     /// Every one, so that [`Ask::ordinal`] indexes it.
-    pub(crate) const ALL: [Ask; 12] = [
+    pub(crate) const ALL: [Ask; 14] = [
         Ask::Act(Action::Connect),
         Ask::Act(Action::Select),
         Ask::Act(Action::Insert),
@@ -43,7 +49,14 @@ impl Ask {
         Ask::Read(Rung::Partial),
         Ask::Read(Rung::Token),
         Ask::Read(Rung::Redacted),
+        Ask::Filter,
+        Ask::Probe,
     ];
+
+    /// Its place in [`Ask::ALL`].
+    pub(crate) fn ordinal(self) -> usize {
+        Ask::ALL.iter().position(|ask| *ask == self).unwrap_or(0)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -52,6 +65,8 @@ impl Ask {
             Ask::Read(Rung::Partial) => "read_partial",
             Ask::Read(Rung::Token) => "read_token",
             Ask::Read(Rung::Redacted) => "read_redacted",
+            Ask::Filter => "filter",
+            Ask::Probe => "probe",
         }
     }
 
@@ -64,7 +79,7 @@ impl Ask {
         match self {
             Ask::Act(Action::Connect) => (&["Connection"], &["Connection"]),
             Ask::Act(_) => (&["Connection", "Table"], &["Connection", "Table"]),
-            Ask::Read(_) => (&["Column"], &["Column", "Class", "Table", "Connection"]),
+            Ask::Read(_) | Ask::Filter | Ask::Probe => (&["Column"], &["Column", "Class", "Table", "Connection"]),
         }
     }
 }
@@ -83,9 +98,15 @@ pub(crate) fn rule(action: Action) -> &'static str {
     }
 }
 
+/// The types of the schema, parsed once: parsing a name costs as much as a decision.
+static TYPES: LazyLock<HashMap<&'static str, EntityTypeName>> = LazyLock::new(|| {
+    let names = ["Action", "Agent", "Class", "Column", "Connection", "Group", "Table"];
+    names.map(|name| (name, name.parse().expect("our own type names are identifiers"))).into()
+});
+
 pub(crate) fn uid(type_name: &'static str, id: &str) -> EntityUid {
-    let type_name: EntityTypeName = type_name.parse().expect("our own type names are identifiers");
-    EntityUid::from_type_name_and_id(type_name, EntityId::new(id))
+    let known = TYPES.get(type_name).expect("every type of the schema is listed");
+    EntityUid::from_type_name_and_id(known.clone(), EntityId::new(id))
 }
 
 /// The agent's subject comes last and is left as it is: the first `/` ends the issuer.

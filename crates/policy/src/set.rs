@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Policy, PolicySet as CedarSet, PrincipalConstraint, ResourceConstraint,
-    ValidationMode, Validator,
-};
+use cedar_policy::{Policy, PolicySet as CedarSet, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use crate::reads::Reads;
+use crate::reads;
+#[cfg(test)]
+use crate::reads::{Looks, Reads};
+use crate::rule::{Rule, TableRule, ids};
 use crate::schema::{self, Ask};
 
 /// The id of a policy: its `@id` annotation, or `<file>#<n>` for the n-th policy of a file, counted from 1.
@@ -38,40 +38,22 @@ pub struct PolicyFault {
     pub message: String,
 }
 
-/// A policy that speaks of tables or columns rather than of a whole connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableRule {
-    /// The policy.
-    pub policy: PolicyId,
-    /// Whether it forbids. One that permits is merely without effect where tables are not known; one that forbids
-    /// would be silently broken.
-    pub forbids: bool,
-    /// The connections whose tables or columns it names; empty if it speaks of tables without naming any.
-    pub connections: BTreeSet<String>,
-}
-
-impl TableRule {
-    /// Whether it speaks of tables of `connection`.
-    pub fn concerns(&self, connection: &str) -> bool {
-        self.connections.is_empty() || self.connections.contains(&schema::part(connection))
-    }
-}
-
 /// A validated, immutable set of policies. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct PolicySet {
     pub(crate) rules: Vec<Rule>,
+    /// Names and texts, in order of name.
+    texts: Vec<(String, String)>,
     version: String,
 }
 
-/// One policy, with what its text says about when it can matter.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    pub(crate) id: PolicyId,
-    pub(crate) policy: Policy,
-    pub(crate) reads: Reads,
-    file: String,
-    line: usize,
+/// One file of a set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyFile {
+    /// Its name, as given to [`PolicySet::load`].
+    pub name: String,
+    /// The SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
 }
 
 impl PolicySet {
@@ -106,7 +88,9 @@ impl PolicySet {
             faults.dedup();
             return Err(PolicyError { faults });
         }
-        Ok(PolicySet { rules, version: version(files) })
+        let mut texts = files.to_vec();
+        texts.sort();
+        Ok(PolicySet { rules, version: version(&texts), texts })
     }
 
     /// Without any check, for the tests of what must hold even so.
@@ -116,15 +100,30 @@ impl PolicySet {
         let rule = |policy: &Policy| {
             let id = policy.annotation("id").unwrap().to_owned();
             let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
-            Rule { id, policy, reads: Reads::default(), file: String::new(), line: 1 }
+            Rule::new(id, policy, (Reads::ALL, Looks::default()), (String::new(), 1))
         };
-        PolicySet { rules: set.policies().map(rule).collect(), version: String::new() }
+        PolicySet { rules: set.policies().map(rule).collect(), texts: Vec::new(), version: String::new() }
     }
 
     /// Identifies the texts: the first 128 bits of a SHA-256 over names and texts, in hexadecimal. The order of the
     /// files does not matter.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The files that were loaded, name and text, in order of name. Kept beside what was decided, they reproduce it:
+    /// [`PolicySet::load`] makes the same [version](PolicySet::version) of them.
+    pub fn texts(&self) -> &[(String, String)] {
+        &self.texts
+    }
+
+    /// The files that were loaded, each with the digest of its text, in order of name.
+    pub fn manifest(&self) -> Vec<PolicyFile> {
+        let file = |(name, text): &(String, String)| PolicyFile {
+            name: name.clone(),
+            sha256: hex::encode(Sha256::digest(text.as_bytes())),
+        };
+        self.texts.iter().map(file).collect()
     }
 
     /// How many policies there are.
@@ -155,65 +154,6 @@ impl PolicySet {
     }
 }
 
-impl Rule {
-    pub(crate) fn forbids(&self) -> bool {
-        self.policy.effect() == Effect::Forbid
-    }
-
-    /// Whether its scope can match this agent; what it says of actions and resources is not looked at.
-    pub(crate) fn concerns(&self, agent: &EntityUid, groups: &[EntityUid]) -> bool {
-        match self.policy.principal_constraint() {
-            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
-            PrincipalConstraint::Eq(uid) => uid == *agent,
-            PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => uid == *agent || groups.contains(&uid),
-        }
-    }
-
-    /// Whether its scope can match this action, on a resource of the type that the action has.
-    pub(crate) fn covers(&self, ask: Ask) -> bool {
-        let action = ask.uid();
-        let acts = match self.policy.action_constraint() {
-            ActionConstraint::Any => true,
-            ActionConstraint::Eq(uid) => uid == action,
-            ActionConstraint::In(uids) => uids.contains(&action),
-        };
-        let (equal, within) = ask.resources();
-        acts && match self.policy.resource_constraint() {
-            ResourceConstraint::Any => true,
-            ResourceConstraint::Eq(uid) => equal.contains(&uid.type_name().basename()),
-            ResourceConstraint::In(uid) => within.contains(&uid.type_name().basename()),
-            ResourceConstraint::Is(is) => equal.contains(&is.basename()),
-            ResourceConstraint::IsIn(is, uid) => {
-                equal.contains(&is.basename()) && within.contains(&uid.type_name().basename())
-            }
-        }
-    }
-
-    /// Whether what it says depends on more of a resource than its connection and its class.
-    pub(crate) fn tells_tables_apart(&self) -> bool {
-        self.reads.resource || !ids(&self.policy, "Table").is_empty() || !ids(&self.policy, "Column").is_empty()
-    }
-
-    fn table_rule(&self) -> Option<TableRule> {
-        let is_typed = match self.policy.resource_constraint() {
-            ResourceConstraint::Is(t) | ResourceConstraint::IsIn(t, _) => t.basename() != "Connection",
-            ResourceConstraint::Any | ResourceConstraint::In(_) | ResourceConstraint::Eq(_) => false,
-        };
-        if !is_typed && !self.tells_tables_apart() {
-            return None;
-        }
-        let named = ids(&self.policy, "Table").into_iter().chain(ids(&self.policy, "Column"));
-        let connections = named.map(|id| id.split('/').next().unwrap_or_default().to_owned()).collect();
-        Some(TableRule { policy: self.id.clone(), forbids: self.forbids(), connections })
-    }
-}
-
-/// The ids of the entities of one type that a policy names.
-fn ids(policy: &Policy, type_name: &str) -> Vec<String> {
-    let literals = policy.entity_literals().into_iter();
-    literals.filter(|uid| uid.type_name().basename() == type_name).map(|uid| uid.id().unescaped().to_owned()).collect()
-}
-
 /// Parses one file; what is wrong with a single policy does not hide what is wrong with the next.
 fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyFault>) {
     let fault = |line, policy, message| PolicyFault { file: file.to_owned(), line, policy, message };
@@ -240,10 +180,10 @@ fn parse(file: &str, text: &str, rules: &mut Vec<Rule>, faults: &mut Vec<PolicyF
         let at = text.get(before..).and_then(|rest| rest.find(&source)).map_or(before, |offset| before + offset);
         before = at.saturating_add(source.len());
         let line = line_at(text, at);
-        match Reads::of(policy) {
-            Ok(reads) => {
+        match reads::of(policy) {
+            Ok(found) => {
                 let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
-                rules.push(Rule { id, policy, reads, file: file.to_owned(), line });
+                rules.push(Rule::new(id, policy, found, (file.to_owned(), line)));
             }
             Err(message) => faults.push(fault(line, Some(id), message)),
         }
@@ -338,11 +278,10 @@ fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
 }
 
+/// Of files in order of name.
 fn version(files: &[(String, String)]) -> String {
-    let mut files: Vec<_> = files.iter().collect();
-    files.sort();
     let mut hash = Sha256::new();
-    for part in files.into_iter().flat_map(|(name, text)| [name, text]) {
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

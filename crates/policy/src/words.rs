@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use chaperone_model::{Action, Need, Refusal, SqlState};
+use chaperone_model::{Need, Refusal, SqlState};
 
+use crate::advice::{Advice, Helps};
 use crate::authority::{Authority, Verdict};
 use crate::decision::Denial;
 use crate::schema::rule;
@@ -11,16 +12,7 @@ use crate::schema::rule;
 /// How many needs, and how many groups, one refusal spells out.
 const SPELLED_OUT: usize = 4;
 
-/// What might help, found by asking the policies again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Advice {
-    /// With a `WHERE` it would be permitted.
-    pub(crate) where_helps: bool,
-    /// What is permitted on the resource of the first need that was not met.
-    pub(crate) instead: Vec<Action>,
-}
-
-pub(crate) fn refusal(authority: &Authority, denied: &[(&Need, Verdict)], advice: Advice) -> Refusal {
+pub(crate) fn refusal(authority: &Authority, denied: &[(&Need, Verdict)], advice: &Advice) -> Refusal {
     let Some((first, verdict)) = denied.first() else { return wrong_session().refusal };
     let mut missing = String::new();
     for (i, (need, _)) in denied.iter().take(SPELLED_OUT).enumerate() {
@@ -34,8 +26,8 @@ pub(crate) fn refusal(authority: &Authority, denied: &[(&Need, Verdict)], advice
         code: SqlState::INSUFFICIENT_PRIVILEGE,
         rule: rule(first.action),
         message: format!("policy does not permit {missing}"),
-        detail: detail(first, verdict, authority),
-        hint: hint(first, verdict, authority, &advice),
+        detail: detail(first, verdict, authority, advice),
+        hint: hint(first, verdict, authority, advice),
     }
 }
 
@@ -47,17 +39,33 @@ fn spelled(need: &Need, connection: &str) -> String {
     }
 }
 
-fn detail(need: &Need, verdict: &Verdict, authority: &Authority) -> String {
+fn detail(need: &Need, verdict: &Verdict, authority: &Authority, advice: &Advice) -> String {
     let asked = spelled(need, &authority.connection);
-    let policies = verdict.policies().iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    let policies = listed(verdict.policies());
     match verdict {
         Verdict::Forbidden(_) => format!("{asked} is forbidden by policy {policies}"),
         Verdict::Failed(ids) if ids.is_empty() => format!("{asked} could not be decided, and so is denied"),
         Verdict::Failed(_) => format!("{asked} is denied because policy {policies} failed"),
+        Verdict::Unestimated(_) => format!(
+            "{asked} is denied because policy {policies} looks at how many rows are expected, and that is not known"
+        ),
         Verdict::Permitted(_) | Verdict::Unmentioned => {
-            format!("{asked} is permitted by no policy for {}, and what is not permitted is denied", who(authority))
+            let who = who(authority);
+            if advice.near.is_empty() {
+                return format!("{asked} is permitted by no policy for {who}, and what is not permitted is denied");
+            }
+            format!(
+                "{asked} is permitted for {who} only on conditions that are not met: policy {} looks at {}",
+                listed(&advice.near),
+                listed(&advice.look_at)
+            )
         }
     }
+}
+
+/// `a`, `b`
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// agent `corp/agent-1` in groups `care-agents`, `night`
@@ -74,8 +82,23 @@ fn who(authority: &Authority) -> String {
 }
 
 fn hint(need: &Need, verdict: &Verdict, authority: &Authority, advice: &Advice) -> String {
-    if advice.where_helps {
-        return "add a WHERE clause: the policies permit it then".to_owned();
+    match &advice.helps {
+        Some(Helps::Where) => return "add a WHERE clause: the policies permit it then".to_owned(),
+        Some(Helps::Purpose(purpose)) => {
+            return format!("the policies permit it for the purpose `{purpose}`; {CLAIM}");
+        }
+        Some(Helps::Model(model)) => {
+            let version = model.version.as_ref().map(|version| format!(" of version `{version}`"));
+            return format!(
+                "the policies permit it for model `{}`{}; {CLAIM}",
+                model.name,
+                version.unwrap_or_default()
+            );
+        }
+        Some(Helps::Person) => {
+            return format!("the policies permit it to an agent that acts for a person; {CLAIM}");
+        }
+        None => {}
     }
     let mut hint = String::new();
     let here = match &need.table {
@@ -88,6 +111,9 @@ fn hint(need: &Need, verdict: &Verdict, authority: &Authority, advice: &Advice) 
     }
     match verdict {
         Verdict::Failed(_) => hint.push_str("trying again will not help; report this to the operator of the gateway"),
+        Verdict::Unestimated(_) => {
+            hint.push_str("the database could not be asked; if it stays, report this to the operator of the gateway");
+        }
         Verdict::Forbidden(_) | Verdict::Permitted(_) | Verdict::Unmentioned => {
             let _ = write!(
                 hint,
@@ -98,6 +124,9 @@ fn hint(need: &Need, verdict: &Verdict, authority: &Authority, advice: &Advice) 
     }
     hint
 }
+
+/// An agent cannot change this by asking in other words.
+const CLAIM: &str = "that is a claim of the token, so it takes another token and another session";
 
 /// A statement of another session was put to this one: a fault of ours.
 pub(crate) fn wrong_session() -> Denial {
@@ -110,5 +139,6 @@ pub(crate) fn wrong_session() -> Denial {
             hint: "report this to the operator of the gateway".into(),
         },
         policies: Vec::new(),
+        near: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ fn errors_read_well() {
     let cases = [
         "permit (principal, action, resource)\n\nforbid",
         "@id(\"t\")\npermit (principal == ?principal, action, resource);",
-        "permit (principal, action, resource);\n@id(\"tok\")\npermit (principal, action == Action::\"read_token\", resource);",
+        "permit (principal, action, resource);\n@id(\"agg\")\npermit (principal, action == Action::\"aggregate\", resource);",
         "permit (principal, action == Action::\"delete\", resource)\nwhen { context has approval };",
         "forbid (principal, action == Action::\"read_raw\", resource)\nunless { context has break_glass };",
         "permit (principal, action, resource) when { context.model.name == \"x\" };",
