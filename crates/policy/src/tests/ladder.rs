@@ -93,3 +93,72 @@ fn without_protected_data_there_are_no_masks() {
     let mut session = Session::on(load(LADDER), &principal(&["care"]), Arc::new(Classification::NoPhi));
     assert_eq!(*session.authority.masks(&columns(), NOW), Masks::default());
 }
+
+#[test]
+fn the_token_stands_between_partial_and_redacted() {
+    let all = |permits: &str| {
+        let text = format!("permit (principal, action in [Action::\"select\", {permits}], resource);");
+        let (_, masks) = masks(&text, &principal(&[]));
+        ["mrn", "ssn", "dob", "id"].map(|column| masks.rung(&patient(), column))
+    };
+    let (raw, partial, token, redacted) = (Rung::Raw, Rung::Partial, Rung::Token, Rung::Redacted);
+    assert_eq!(all(r#"Action::"connect""#), [redacted, redacted, redacted, raw]);
+    // a birth date may not be a token: its frequencies tell it
+    assert_eq!(all(r#"Action::"read_token""#), [token, token, redacted, raw]);
+    // an identifier has no coarse form
+    assert_eq!(all(r#"Action::"read_partial""#), [redacted, redacted, partial, raw]);
+    assert_eq!(all(r#"Action::"read_partial", Action::"read_token""#), [token, token, partial, raw]);
+    assert_eq!(all(r#"Action::"read_raw", Action::"read_token""#), [raw, raw, raw, raw]);
+}
+
+#[test]
+fn only_identifiers_are_ever_tokens() {
+    let columns = Class::ALL.map(|class| class.name().to_owned());
+    let classes = Class::ALL.map(|class| (class.name().to_owned(), class));
+    let tables = BTreeMap::from([(patient(), TableClasses { columns: classes.into(), subject: None })]);
+    let classification = Arc::new(Classification::Tables(Arc::new(tables)));
+    let text = r#"permit (principal, action, resource); forbid (principal, action == Action::"read_raw", resource);"#;
+    let mut session = Session::on(load(text), &principal(&[]), classification);
+    let masks = session.authority.masks(&[(patient(), columns.to_vec())], NOW);
+    for class in Class::ALL {
+        let expected = match class {
+            Class::None => Rung::Redacted,
+            class if class.may_be_token() => Rung::Token,
+            _ => Rung::Partial,
+        };
+        assert_eq!(masks.rung(&patient(), class.name()), expected, "{}", class.name());
+    }
+}
+
+#[test]
+fn a_forbidden_token_falls_to_redacted() {
+    let text = r#"
+permit (principal, action in [Action::"read_token", Action::"read_raw"], resource);
+forbid (principal, action in [Action::"read_token", Action::"read_raw"], resource in Class::"ssn");
+forbid (principal, action == Action::"read_raw", resource);"#;
+    let (_, masks) = masks(text, &principal(&[]));
+    assert_eq!(masks.rung(&patient(), "mrn"), Rung::Token);
+    assert_eq!(masks.rung(&patient(), "ssn"), Rung::Redacted);
+}
+
+#[test]
+fn what_hidden_values_may_decide() {
+    let text = r#"
+permit (principal, action == Action::"select", resource);
+permit (principal, action == Action::"read_raw", resource in Class::"insurance_id");
+@id("by-mrn") permit (principal in Group::"care", action == Action::"filter", resource in Class::"mrn");
+@id("unique") permit (principal in Group::"care", action == Action::"probe", resource);
+@id("never") forbid (principal, action == Action::"probe", resource == Column::"clinic/clinic.patient.ssn");"#;
+    let (_, care) = masks(text, &principal(&["care"]));
+    let both = |masks: &Masks, column| (masks.may_filter(&patient(), column), masks.may_probe(&patient(), column));
+    assert_eq!(both(&care, "mrn"), (true, true));
+    assert_eq!(both(&care, "dob"), (false, true));
+    assert_eq!(both(&care, "ssn"), (false, false), "forbid wins");
+    assert_eq!(both(&care, "insurance_id"), (false, false), "shown as stored: there is nothing to permit");
+    // neither is implied by anything
+    let (_, other) = masks(text, &principal(&[]));
+    assert!(columns().iter().all(|(table, names)| {
+        names.iter().all(|name| !other.may_filter(table, name) && !other.may_probe(table, name))
+    }));
+    assert_ne!(care, other);
+}

@@ -1,8 +1,11 @@
 //! What the policies say, through the public API.
 
+mod advice;
 mod authority;
+mod facts;
 mod ladder;
 mod set;
+mod slice;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

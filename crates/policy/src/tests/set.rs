@@ -87,3 +87,19 @@ fn what_names_tables_and_connections_is_found() {
     assert_eq!(rules, expected.map(|(id, forbids, lab)| (id.to_owned(), forbids, lab)));
     assert_eq!(set.connections().into_iter().collect::<Vec<_>>(), ["clinic", "lab"]);
 }
+
+#[test]
+fn an_old_decision_can_be_reproduced() {
+    let files = [("b.cedar", "permit (principal, action == Action::\"connect\", resource);"), ("a.cedar", "")];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let set = PolicySet::load(&files).unwrap();
+    let again = PolicySet::load(set.texts()).unwrap();
+    assert_eq!((again.version(), again.texts()), (set.version(), set.texts()));
+    let manifest = set.manifest();
+    assert_eq!(manifest.iter().map(|file| &*file.name).collect::<Vec<_>>(), ["a.cedar", "b.cedar"]);
+    // of nothing
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(manifest.first().map(|file| &*file.sha256), Some(empty));
+    let mut session = Session::on(Arc::new(again), &principal(&[]), classification());
+    assert_eq!(session.allowed(&facts("BEGIN", vec![])).policies(), ["b.cedar#1"]);
+}
