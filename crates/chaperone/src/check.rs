@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use chaperone_analysis::drift::{self, Finding, Severity, drift};
 use chaperone_engine::Connection;
-use chaperone_model::Classification;
 use serde_json::json;
 
 use crate::cli::{CheckArguments, Format};
@@ -46,10 +45,8 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
 
 /// The classification against the live catalog.
 async fn live(connection: &Connection) -> Vec<Finding> {
-    let queries: &[&str] = match &*connection.classification {
-        Classification::NoPhi => &[],
-        Classification::Tables(_) => &drift::QUERIES,
-    };
+    let classified = connection.classified();
+    let queries: &[&str] = if classified.tables().is_some() { &drift::QUERIES } else { &[] };
     let inspected = match connection.inspect(queries).await {
         Ok(inspected) => inspected,
         Err(error) => {
@@ -57,9 +54,9 @@ async fn live(connection: &Connection) -> Vec<Finding> {
             return vec![unreadable(format!("{error:#}; is it there, and may the gateway's credential log in?"))];
         }
     };
-    match &*connection.classification {
-        Classification::NoPhi => Vec::new(),
-        Classification::Tables(tables) => drift(&inspected.catalog, tables, &inspected.answers)
+    match classified.tables() {
+        None => Vec::new(),
+        Some(tables) => drift(&inspected.catalog, tables, &inspected.answers)
             .unwrap_or_else(|error| vec![unreadable(format!("{error}; report this as a fault of the gateway"))]),
     }
 }
@@ -82,9 +79,9 @@ fn unknown_connections(resolved: &Resolved) -> Vec<Finding> {
 }
 
 fn does(connection: &Connection) -> String {
-    match &*connection.classification {
-        Classification::NoPhi => "no protected data: forwarded byte for byte".to_owned(),
-        Classification::Tables(tables) => format!("{} tables classified: masked at the source", tables.len()),
+    match connection.classified().tables() {
+        None => "no protected data: forwarded byte for byte".to_owned(),
+        Some(tables) => format!("{} tables classified: masked at the source", tables.len()),
     }
 }
 
@@ -128,7 +125,7 @@ fn print_json(resolved: &Resolved, general: &[Finding], checked: &[Checked<'_>])
         .map(|checked| {
             json!({
                 "name": checked.connection.name,
-                "classification": checked.connection.classification_version,
+                "classification": &*checked.connection.classified().version,
                 "does": does(checked.connection),
                 "findings": list(&checked.findings),
             })

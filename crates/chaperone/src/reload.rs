@@ -1,6 +1,7 @@
-//! Policies follow their folder: a good set replaces the old one at once, a broken one is reported and changes
-//! nothing.
+//! Policies and classifications follow their files: what is good replaces the old at once, what is broken is reported and
+//! changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use chaperone_policy::PolicySet;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How often the folder is looked at. A signal (SIGHUP) asks for a look at once.
+use crate::resolve;
+use crate::serve::keep;
+
+/// How often the files are looked at. A signal (SIGHUP) asks for a look at once.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Every `*.cedar` file of a folder, by name, in order.
@@ -38,63 +42,120 @@ pub fn read(folder: &Path) -> Result<Vec<(String, String)>> {
     Ok(files)
 }
 
-/// Watches a folder of policies for as long as the gateway runs.
-pub async fn watch(
-    folder: PathBuf,
-    mut known: Vec<(String, String)>,
-    policies: watch::Sender<Arc<PolicySet>>,
-    engine: Engine,
-) {
-    let mut hangup = signal(SignalKind::hangup()).ok();
-    loop {
-        let asked = async {
-            match &mut hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+/// The files, and what was in them when they were last looked at.
+pub struct Watched {
+    policy_folder: PathBuf,
+    policies: Vec<(String, String)>,
+    classifications: BTreeMap<String, (PathBuf, String)>,
+}
+
+impl Watched {
+    /// What the engine was started with.
+    pub fn new(
+        policy_folder: PathBuf,
+        policies: Vec<(String, String)>,
+        classification_files: BTreeMap<String, PathBuf>,
+        engine: &Engine,
+    ) -> Self {
+        let text = |name: &String| engine.classified(name).map(|classified| classified.text.to_string());
+        let classifications = classification_files
+            .into_iter()
+            .map(|(name, path)| {
+                let text = text(&name).unwrap_or_default();
+                (name, (path, text))
+            })
+            .collect();
+        Watched { policy_folder, policies, classifications }
+    }
+
+    /// Looks at the files for as long as the gateway runs.
+    pub async fn watch(mut self, policies: watch::Sender<Arc<PolicySet>>, engine: Engine) {
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        loop {
+            let asked = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = asked => {}
             }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            _ = asked => {}
+            self.look_at_policies(&policies, &engine).await;
+            self.look_at_classifications(&engine).await;
         }
-        match read(&folder) {
-            Ok(files) if files == known => {}
+    }
+
+    async fn look_at_policies(&mut self, policies: &watch::Sender<Arc<PolicySet>>, engine: &Engine) {
+        match read(&self.policy_folder) {
+            Ok(files) if files == self.policies => {}
             Ok(files) => {
-                replace(&files, &policies, &engine).await;
-                known = files;
+                let outcome = replace(&files, policies, engine).await;
+                record(outcome, "policy.refused", engine).await;
+                self.policies = files;
             }
             // a folder that is being written is looked at again; the policies in force stay
             Err(error) => tracing::warn!(error = format!("{error:#}"), "policies cannot be read; those in force stay"),
         }
     }
+
+    async fn look_at_classifications(&mut self, engine: &Engine) {
+        for (connection, (path, known)) in &mut self.classifications {
+            match std::fs::read_to_string(&*path) {
+                Ok(text) if text == *known => {}
+                Ok(text) => {
+                    let outcome = reclassify(connection, path, engine).await;
+                    record(outcome, "classification.refused", engine).await;
+                    *known = text;
+                }
+                Err(error) => tracing::warn!(
+                    connection,
+                    error = error.to_string(),
+                    "the classification cannot be read; the one in force stays"
+                ),
+            }
+        }
+    }
 }
 
-async fn replace(files: &[(String, String)], policies: &watch::Sender<Arc<PolicySet>>, engine: &Engine) {
+/// Puts new policies in force, kept beside the log first.
+async fn replace(
+    files: &[(String, String)],
+    policies: &watch::Sender<Arc<PolicySet>>,
+    engine: &Engine,
+) -> Result<Entry> {
     let previous = policies.borrow().version().to_owned();
-    let entry = match PolicySet::load(files) {
-        Ok(set) => {
-            let version = set.version().to_owned();
-            let unbound = crate::resolve::unbound_table_rules(&set, engine);
-            if !unbound.is_empty() {
-                for fault in unbound {
-                    tracing::error!(fault, "the new policies are refused; those in force stay");
-                }
-                Entry::alert("policy.refused")
-            } else {
-                policies.send_replace(Arc::new(set));
-                engine.sessions().policies_changed();
-                tracing::info!(version, previous, "policies replaced");
-                Entry::policy_changed(version, Some(previous))
-            }
-        }
-        Err(error) => {
-            for fault in &error.faults {
-                tracing::error!(%fault, "the new policies are refused; those in force stay");
-            }
-            Entry::alert("policy.refused")
-        }
-    };
+    let set = PolicySet::load(files)?;
+    let unbound = resolve::unbound_table_rules(&set, engine);
+    if !unbound.is_empty() {
+        bail!("{}", unbound.join("\n"));
+    }
+    keep(engine.ledger(), set.bundle()).await?;
+    let version = set.version().to_owned();
+    policies.send_replace(Arc::new(set));
+    engine.sessions().policies_changed();
+    tracing::info!(version, previous, "policies replaced");
+    Ok(Entry::policy_changed(version, Some(previous)))
+}
+
+/// Puts a new classification in force, kept beside the log first.
+async fn reclassify(connection: &str, path: &Path, engine: &Engine) -> Result<Entry> {
+    let classified = resolve::classification(path)?;
+    keep(engine.ledger(), classified.text.as_bytes().to_vec()).await?;
+    let version = classified.version.to_string();
+    let previous = engine.reclassify(connection, classified)?;
+    tracing::info!(connection, version, previous = &*previous, "classification replaced");
+    Ok(Entry::classification_changed(connection, version, &*previous))
+}
+
+/// What was done goes on record, and so does that something was refused; the reasons are for the operator's log.
+async fn record(outcome: Result<Entry>, refused: &'static str, engine: &Engine) {
+    let entry = outcome.unwrap_or_else(|error| {
+        tracing::error!(error = format!("{error:#}"), "refused; what was in force stays");
+        Entry::alert(refused)
+    });
     if engine.ledger().note(entry).await.is_err() {
-        tracing::error!("a change of policy could not be recorded");
+        tracing::error!("a change of what decides could not be recorded");
     }
 }

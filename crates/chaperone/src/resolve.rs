@@ -1,17 +1,16 @@
 //! From the configuration as written to what runs. Nothing is bound, and nothing is asked of a network, until all of
 //! it resolves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use chaperone_engine::upstream::{CredentialSource, Target, TlsMode};
-use chaperone_engine::{Connection, Engine, Limits};
+use chaperone_engine::{Classified, Connection, Engine, Limits};
 use chaperone_evidence::LedgerOptions;
 use chaperone_gateway::identity::{Identity, IssuerConfig};
-use chaperone_model::Classification;
 use chaperone_policy::PolicySet;
 
 use crate::config::{self, Config, Phi, UpstreamTls};
@@ -25,10 +24,12 @@ pub struct Resolved {
     pub policies: PolicySet,
     pub policy_folder: PathBuf,
     pub policy_files: Vec<(String, String)>,
+    /// The classification file of each connection that has one.
+    pub classification_files: BTreeMap<String, PathBuf>,
     pub evidence: (PathBuf, LedgerOptions),
     pub limits: config::Limits,
-    /// Of the configuration's text, for the record of the start.
-    pub digest: String,
+    /// The configuration as written. Its secrets are references, so it has none.
+    pub text: String,
 }
 
 /// Resolves everything, or says the first thing that does not.
@@ -46,7 +47,9 @@ pub fn resolve(config: Config, text: &str) -> Result<Resolved> {
         bail!("`connections` is empty: name at least one database");
     }
     let mut connections = Vec::with_capacity(config.connections.len());
+    let mut classification_files = BTreeMap::new();
     for (name, raw) in config.connections {
+        classification_files.extend(raw.classification.clone().map(|path| (name.clone(), path)));
         connections.push(connection(&name, raw).with_context(|| format!("connection `{name}`"))?);
     }
     let policy_files = crate::reload::read(&config.policies)?;
@@ -56,7 +59,7 @@ pub fn resolve(config: Config, text: &str) -> Result<Resolved> {
     })?;
     let without: BTreeSet<&str> = connections
         .iter()
-        .filter(|connection| *connection.classification == Classification::NoPhi)
+        .filter(|connection| !connection.is_protected())
         .map(|connection| connection.name.as_str())
         .collect();
     let unbound = unbound(&policies, &without);
@@ -75,9 +78,10 @@ pub fn resolve(config: Config, text: &str) -> Result<Resolved> {
         policies,
         policy_folder: config.policies,
         policy_files,
+        classification_files,
         evidence: (config.evidence.dir, options),
         limits: config.limits,
-        digest: digest(text.as_bytes()),
+        text: text.to_owned(),
     })
 }
 
@@ -108,7 +112,7 @@ fn connection(name: &str, raw: config::Connection) -> Result<Connection> {
     };
     let classification = match (raw.classification, raw.phi) {
         (Some(path), None) => classification(&path)?,
-        (None, Some(Phi::None)) => (Arc::new(Classification::NoPhi), "none".to_owned()),
+        (None, Some(Phi::None)) => Classified::nothing(),
         (None, None) => {
             bail!("say what it holds: `classification: FILE`, or `phi: none` if it holds no protected data")
         }
@@ -124,14 +128,15 @@ fn connection(name: &str, raw: config::Connection) -> Result<Connection> {
     Ok(Connection::new(name.to_owned(), target, credential, classification, limits))
 }
 
-fn classification(path: &Path) -> Result<(Arc<Classification>, String)> {
+/// Reads a classification file.
+pub fn classification(path: &Path) -> Result<Classified> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let classes: config::Classes =
         serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))?;
     if classes.tables.is_empty() {
         bail!("`{}` lists no table: nothing could be read", path.display());
     }
-    Ok((Arc::new(Classification::Tables(Arc::new(classes.tables))), digest(text.as_bytes())))
+    Ok(Classified::tables_of(classes.tables, digest(text.as_bytes()), text))
 }
 
 /// Rules about tables cannot bind where no catalog is read to resolve names; better refused than silently not in

@@ -46,24 +46,34 @@ pub async fn serve(
         policies,
         policy_folder,
         policy_files,
+        classification_files,
         evidence,
         limits,
-        digest,
+        text,
     } = resolved;
     // opening recovers what an earlier run left, which may take a while: not on the runtime's threads
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&evidence.0, evidence.1))
         .await
         .context("the evidence log's recovery failed")?
         .context("the evidence log cannot be opened")?;
+    let configuration = keep(&ledger, text.into_bytes()).await?;
+    keep(&ledger, policies.bundle()).await?;
+    for connection in &connections {
+        let classified = connection.classified();
+        if classified.tables().is_some() {
+            keep(&ledger, classified.text.as_bytes().to_vec()).await?;
+        }
+    }
     ledger
-        .note(chaperone_evidence::Entry::service_started(env!("CARGO_PKG_VERSION"), digest, policies.version()))
+        .note(chaperone_evidence::Entry::service_started(env!("CARGO_PKG_VERSION"), configuration, policies.version()))
         .await
         .context("the start could not be recorded")?;
     let (sender, receiver) = watch::channel(Arc::new(policies));
     let engine = chaperone_engine::Engine::new(ledger.clone(), receiver, connections);
     let listener = chaperone_gateway::socket::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("no local address")?;
-    let reload = tokio::spawn(crate::reload::watch(policy_folder, policy_files, sender, engine.clone()));
+    let watched = crate::reload::Watched::new(policy_folder, policy_files, classification_files, &engine);
+    let reload = tokio::spawn(watched.watch(sender, engine.clone()));
     let catalogs = tokio::spawn(engine.clone().watch_catalogs());
     let gateway = Gateway { engine, identity, tls, connections: limits.connections, drain: limits.drain };
     ready(address);
@@ -74,6 +84,15 @@ pub async fn serve(
         .await
         .context("the evidence log's shutdown failed")?
         .context("the evidence log could not be closed")
+}
+
+/// Keeps what decides beside the log, so that what it decided can be reproduced.
+pub async fn keep(ledger: &Ledger, bytes: Vec<u8>) -> Result<String> {
+    let ledger = ledger.clone();
+    tokio::task::spawn_blocking(move || ledger.keep(&bytes))
+        .await
+        .context("what decides could not be kept beside the evidence log")?
+        .context("what decides could not be kept beside the evidence log")
 }
 
 /// Resolves on SIGTERM or SIGINT.

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use chaperone_evidence::read::{self, DecodedRecord, Payload, SessionSummary};
 use chaperone_evidence::record::Body;
+use chaperone_model::{Masks, Rung};
 use serde_json::{Value, json};
 
 use crate::cli::{Format, LogArguments, ShowArguments};
@@ -99,6 +100,13 @@ fn as_json(mut decoded: DecodedRecord, payloads: bool) -> Result<()> {
     Ok(())
 }
 
+/// The columns that are not shown as stored.
+fn masked(masks: Option<&Masks>) {
+    for (table, column, rung) in masks.into_iter().flat_map(Masks::iter).filter(|(.., rung)| *rung != Rung::Raw) {
+        println!("                       {} {table}.{column}", rung.name());
+    }
+}
+
 fn as_text(decoded: &DecodedRecord) {
     let time = decoded.record.time.to_string();
     let time = time.get(11..23).unwrap_or(&time);
@@ -110,11 +118,11 @@ fn as_text(decoded: &DecodedRecord) {
                 println!("                       for {person}");
             }
             println!("                       groups {}, policy {}", who.groups.join(", "), opened.policy);
-            for (table, column, rung) in opened.masks.iter().flat_map(|masks| masks.iter()) {
-                if rung != chaperone_model::Rung::Raw {
-                    println!("                       {} {table}.{column}", rung.name());
-                }
-            }
+            masked(opened.masks.as_ref());
+        }
+        Body::AuthorityChanged(changed) => {
+            println!("{time}  decided  by policy {} from here on", changed.policy);
+            masked(changed.masks.as_ref());
         }
         Body::Received(received) => {
             println!("{time}  asked    {} bytes", received.input.to - received.input.from);
@@ -152,7 +160,8 @@ fn as_text(decoded: &DecodedRecord) {
         | Body::ServiceStopped(_)
         | Body::Heartbeat(_)
         | Body::LoginRefused(_)
-        | Body::PolicyChanged(_) => {}
+        | Body::PolicyChanged(_)
+        | Body::ClassificationChanged(_) => {}
     }
     match &decoded.payload {
         Payload::Opened(opened) => {

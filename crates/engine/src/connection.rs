@@ -1,7 +1,7 @@
 //! A database that agents may connect to, as configured.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chaperone_model::{Classification, TableClasses, TableName};
@@ -35,6 +35,48 @@ impl Default for Limits {
     }
 }
 
+/// What a connection's owner declares about protected data, at one time.
+#[derive(Debug, Clone)]
+pub struct Classified {
+    /// What is declared.
+    pub classification: Arc<Classification>,
+    /// Digest of its text, for records.
+    pub version: Arc<str>,
+    /// The text; empty where nothing was written.
+    pub text: Arc<str>,
+}
+
+impl Classified {
+    /// The declaration that there is no protected data.
+    pub fn nothing() -> Self {
+        Classified { classification: Arc::new(Classification::NoPhi), version: "none".into(), text: "".into() }
+    }
+
+    /// Classified tables, with the digest of the text that says so.
+    pub fn tables_of(
+        tables: BTreeMap<TableName, TableClasses>,
+        version: impl Into<Arc<str>>,
+        text: impl Into<Arc<str>>,
+    ) -> Self {
+        let classification = Arc::new(Classification::Tables(Arc::new(tables)));
+        Classified { classification, version: version.into(), text: text.into() }
+    }
+
+    /// The classified tables; `None` when the owner declares that there is no protected data.
+    pub fn tables(&self) -> Option<&Arc<BTreeMap<TableName, TableClasses>>> {
+        match &*self.classification {
+            Classification::NoPhi => None,
+            Classification::Tables(tables) => Some(tables),
+        }
+    }
+}
+
+/// A connection that declares no protected data cannot come to declare some while it runs, nor the other way round:
+/// its sessions were begun in another way. That takes a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("whether there is protected data at all cannot change while the gateway runs")]
+pub struct OtherKind;
+
 /// A configured database.
 #[derive(Debug)]
 pub struct Connection {
@@ -44,12 +86,9 @@ pub struct Connection {
     pub target: Target,
     /// How the gateway logs in. A role for each session takes this place later.
     pub credential: CredentialSource,
-    /// What its owner declares about protected data.
-    pub classification: Arc<Classification>,
-    /// Digest of the classification, for records.
-    pub classification_version: String,
     /// Bounds of a session.
     pub limits: Limits,
+    classified: RwLock<Classified>,
     pub(crate) analyser: Analyser,
     pub(crate) catalogs: Catalogs,
 }
@@ -60,27 +99,41 @@ impl Connection {
         name: String,
         target: Target,
         credential: CredentialSource,
-        classification: (Arc<Classification>, String),
+        classified: Classified,
         limits: Limits,
     ) -> Self {
-        let (classification, classification_version) = classification;
         Connection {
             name,
             target,
             credential,
-            classification,
-            classification_version,
+            classified: RwLock::new(classified),
             limits,
             analyser: Analyser::default(),
             catalogs: Catalogs::default(),
         }
     }
 
-    /// The classified tables; `None` when the owner declares that there is no protected data.
-    pub(crate) fn tables(&self) -> Option<&Arc<BTreeMap<TableName, TableClasses>>> {
-        match &*self.classification {
-            Classification::NoPhi => None,
-            Classification::Tables(tables) => Some(tables),
+    /// What is declared about protected data now.
+    pub fn classified(&self) -> Classified {
+        // a panic elsewhere cannot leave one assignment half done
+        self.classified.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there is protected data.
+    pub fn is_protected(&self) -> bool {
+        self.classified().tables().is_some()
+    }
+
+    /// Declares something else from now on; gives back what was declared. Sessions take it up when they are told that
+    /// [policies changed](crate::Sessions::policies_changed).
+    ///
+    /// # Errors
+    /// [`OtherKind`].
+    pub(crate) fn reclassify(&self, classified: Classified) -> Result<Classified, OtherKind> {
+        let mut current = self.classified.write().unwrap_or_else(PoisonError::into_inner);
+        if current.tables().is_some() != classified.tables().is_some() {
+            return Err(OtherKind);
         }
+        Ok(std::mem::replace(&mut current, classified))
     }
 }

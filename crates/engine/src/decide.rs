@@ -1,17 +1,17 @@
 //! decide: what policy says of a statement, and what masks apply to the session.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chaperone_analysis::Statements;
-use chaperone_evidence::{Op, Ruling, Statement, Verdict};
-use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId};
+use chaperone_evidence::{AuthorityChanged, Op, Ruling, Statement, Verdict};
+use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName};
 use chaperone_policy::{Authority, Decision, Permit, PolicySet};
 use tokio::sync::watch;
 
-use crate::connection::Connection;
+use crate::connection::{Classified, Connection};
 use crate::end::End;
 use crate::rewrite::{self, Permitted, Text};
 use crate::shield::Shield;
@@ -22,8 +22,11 @@ pub(crate) struct Judge {
     principal: Arc<Principal>,
     pub(crate) connection: Arc<Connection>,
     policies: watch::Receiver<Arc<PolicySet>>,
+    classified: Classified,
     authority: Authority,
     shield: Option<Shield>,
+    /// It decides or masks by something else than what is on record.
+    has_news: bool,
     next_ordinal: u64,
     /// What everything needed that may outlive its statement: what was prepared, and cursors.
     lasting: BTreeSet<Need>,
@@ -76,16 +79,19 @@ impl Judge {
         mut policies: watch::Receiver<Arc<PolicySet>>,
     ) -> Result<Self, Refusal> {
         let current = policies.borrow_and_update().clone();
-        let authority =
-            Authority::new(current, session, &principal, &connection.name, connection.classification.clone());
+        let classified = connection.classified();
+        let classification = classified.classification.clone();
+        let authority = Authority::new(current, session, &principal, &connection.name, classification);
         authority.connect(now())?;
         Ok(Judge {
             session,
             principal,
             connection,
             policies,
+            classified,
             authority,
             shield: None,
+            has_news: false,
             next_ordinal: 1,
             lasting: BTreeSet::new(),
             reconsidered: false,
@@ -95,15 +101,17 @@ impl Judge {
 
     /// Puts masks in place, from the live catalog.
     pub(crate) fn shield(&mut self, catalog: Arc<chaperone_analysis::Catalog>) {
-        if let Some(tables) = self.connection.tables() {
+        if let Some(tables) = self.classified.tables() {
             let generation = self.shield.as_ref().map_or(1, |shield| shield.generation + 1);
-            self.shield = Some(Shield::new(catalog, tables.clone(), &mut self.authority, now(), generation));
+            let shield = Shield::new(catalog, tables.clone(), &mut self.authority, now(), generation);
+            self.has_news |= self.shield.as_ref().is_some_and(|before| before.masks != shield.masks);
+            self.shield = Some(shield);
         }
     }
 
     /// Whether masks apply.
     pub(crate) fn is_shielded(&self) -> bool {
-        self.connection.tables().is_some()
+        self.classified.tables().is_some()
     }
 
     pub(crate) fn masks(&self) -> Option<&chaperone_model::Masks> {
@@ -115,8 +123,27 @@ impl Judge {
         self.authority.connect(now()).unwrap_or_default()
     }
 
+    /// The tables that are classified; none where nothing is protected.
+    pub(crate) fn tables(&self) -> Arc<BTreeMap<TableName, TableClasses>> {
+        self.classified.tables().cloned().unwrap_or_default()
+    }
+
+    /// By what the session is decided and masked from here on, where that is not on record yet.
+    pub(crate) fn news(&mut self) -> Option<AuthorityChanged> {
+        std::mem::take(&mut self.has_news).then(|| AuthorityChanged {
+            abridged: false,
+            classification: self.classification_version(),
+            masks: self.masks().cloned(),
+            policy: self.policy_version(),
+        })
+    }
+
+    pub(crate) fn classification_version(&self) -> String {
+        self.classified.version.to_string()
+    }
+
     pub(crate) fn policy_version(&self) -> String {
-        self.policies.borrow().version().to_owned()
+        self.authority.policy_version().to_owned()
     }
 
     /// The generation of the session's protection; 0 where nothing is protected.
@@ -146,18 +173,27 @@ impl Judge {
         }
     }
 
+    /// Whether policies or classification were replaced since they were last looked at.
+    pub(crate) fn is_stale(&self) -> bool {
+        let classified = self.connection.classified();
+        self.policies.has_changed().unwrap_or(false)
+            || !Arc::ptr_eq(&classified.classification, &self.classified.classification)
+    }
+
     /// The policies were replaced: decides anew whether the session may go on, and its masks.
     pub(crate) fn reconsider(&mut self) -> Result<(), End> {
         let current = self.policies.borrow_and_update().clone();
+        self.classified = self.connection.classified();
         self.authority = Authority::new(
             current,
             self.session,
             &self.principal,
             &self.connection.name,
-            self.connection.classification.clone(),
+            self.classified.classification.clone(),
         );
         self.authority.connect(now()).map_err(|_| End::Revoked)?;
         self.reconsidered = true;
+        self.has_news = true;
         if self.cursors == Cursors::Declared {
             self.cursors = Cursors::OfOtherPolicies;
         }

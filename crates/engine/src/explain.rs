@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chaperone_analysis::Catalog;
 use chaperone_analysis::catalog::Rows;
 use chaperone_evidence::{Op, Statement};
-use chaperone_model::{Class, Classification, Principal, Refusal, Rung, SessionId, TableName};
+use chaperone_model::{Class, Principal, Refusal, Rung, SessionId, TableName};
 use chaperone_policy::{PolicyId, PolicySet};
 use tokio::sync::watch;
 
@@ -99,26 +99,20 @@ impl Connection {
             Judged::Run(cleared) => Ok(cleared.text.run),
             Judged::Refused(refusal) | Judged::Unreadable(refusal) => Err(*refusal),
         };
+        let tables = judge.tables();
         let seen = |(table, column, rung): (&TableName, &str, Rung)| Seen {
-            class: self.class(table, column),
+            class: tables.get(table).map_or(Class::Unknown, |classes| classes.class(column)),
             table: table.clone(),
             column: column.to_owned(),
             rung,
         };
         Ok(Explanation {
             policy_version,
-            classification_version: self.classification_version.clone(),
+            classification_version: judge.classification_version(),
             connects_by: judge.connects_by(),
             masks: judge.masks().map(|masks| masks.iter().map(seen).collect()).unwrap_or_default(),
             statements,
             runs,
         })
-    }
-
-    fn class(&self, table: &TableName, column: &str) -> Class {
-        match &*self.classification {
-            Classification::NoPhi => Class::None,
-            Classification::Tables(tables) => tables.get(table).map_or(Class::Unknown, |classes| classes.class(column)),
-        }
     }
 }

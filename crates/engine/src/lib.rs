@@ -59,7 +59,7 @@ pub mod session;
 mod shield;
 pub mod upstream;
 
-pub use connection::{Connection, Limits};
+pub use connection::{Classified, Connection, Limits, OtherKind};
 pub use execute::ToServer;
 pub use open::{Engine, OpenError, Opened, Visit};
 pub use registry::Sessions;

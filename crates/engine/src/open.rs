@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Hard};
-use crate::connection::Connection;
+use crate::connection::{Classified, Connection, OtherKind};
 use crate::decide::{Judge, now};
 use crate::queue::Intake;
 use crate::receive::Receiver;
@@ -91,7 +91,7 @@ impl Engine {
             if self.sessions.count() == 0 {
                 continue;
             }
-            for connection in self.connections.values().filter(|connection| connection.tables().is_some()) {
+            for connection in self.connections.values().filter(|connection| connection.is_protected()) {
                 if let Err(error) = connection.catalogs.current(connection).await {
                     tracing::warn!(connection = connection.name, error = chain(&error), "the catalog cannot be read");
                 }
@@ -101,8 +101,25 @@ impl Engine {
 
     /// Names of the connections that declare no protected data.
     pub fn unclassified(&self) -> BTreeSet<&str> {
-        let unclassified = self.connections.values().filter(|connection| connection.tables().is_none());
+        let unclassified = self.connections.values().filter(|connection| !connection.is_protected());
         unclassified.map(|connection| connection.name.as_str()).collect()
+    }
+
+    /// What is declared about the protected data of a connection.
+    pub fn classified(&self, connection: &str) -> Option<Classified> {
+        self.connections.get(connection).map(|connection| connection.classified())
+    }
+
+    /// Declares something else about the protected data of a connection, for this moment on: running sessions see by it
+    /// when they are next asked for something. Gives the version that was in force.
+    ///
+    /// # Errors
+    /// [`OtherKind`]; a connection that is not there is none of the same kind either.
+    pub fn reclassify(&self, connection: &str, classified: Classified) -> Result<Arc<str>, OtherKind> {
+        let connection = self.connections.get(connection).ok_or(OtherKind)?;
+        let before = connection.reclassify(classified)?;
+        self.sessions.policies_changed();
+        Ok(before.version)
     }
 
     /// The evidence log.
@@ -142,7 +159,7 @@ impl Engine {
             tls: visit.tls,
             application_name: parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone()),
             policy: judge.policy_version(),
-            classification: connection.classification_version.clone(),
+            classification: judge.classification_version(),
             masks: judge.masks().cloned(),
             server_version: upstream.parameter("server_version").map(str::to_owned),
         };
@@ -168,7 +185,7 @@ async fn reach(connection: &Connection, parameters: &[(String, String)]) -> Resu
         failed(&error);
         match error {
             // about a startup parameter of the agent's; what concerns our own log-in (class 28) is not its business
-            UpstreamError::Server { code, message } if connection.tables().is_none() && !code.starts_with("28") => {
+            UpstreamError::Server { code, message } if !connection.is_protected() && !code.starts_with("28") => {
                 OpenError::Server(message)
             }
             _ => OpenError::Refused(Box::new(unreachable(&connection.name))),

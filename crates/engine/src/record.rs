@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Statement};
+use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, SessionEvent, Statement};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::end::End;
@@ -192,6 +192,10 @@ impl<S> Session<S> {
     /// Records what was gathered from the agent and sends it on: at once when it has no effects and nothing waits
     /// before it, else when its record is durable.
     pub(crate) fn record_request(&mut self) {
+        if let Some(news) = self.judge.news() {
+            // what follows it in the journal was decided by it
+            drop(self.log.mark(SessionEvent::AuthorityChanged(Box::new(news))));
+        }
         let batch = std::mem::take(&mut self.request.batch);
         // what carries nothing is recorded with what follows it, as long as that is not too much
         let record = (self.request.matters || self.request.is_full()).then(|| {

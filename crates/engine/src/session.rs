@@ -82,7 +82,11 @@ pub struct Session<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Runs until either side ends it, then closes its record.
     pub async fn run(mut self) {
-        let end = poll_fn(|cx| self.poll(cx)).await;
+        // what changed while the session was opened told nobody: it was not registered yet
+        let end = match self.judge.is_stale().then(|| self.judge.reconsider()) {
+            Some(Err(end)) => end,
+            None | Some(Ok(())) => poll_fn(|cx| self.poll(cx)).await,
+        };
         self.finish(end).await;
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
 use chaperone_analysis::{Protection, Rewritten, Statements};
+use chaperone_mask::Masker;
 use chaperone_model::{Facts, Masks, Refusal, TableClasses, TableName};
 use chaperone_policy::Authority;
 use tokio::sync::Mutex;
@@ -63,7 +64,7 @@ impl Shield {
             return Ok(known.clone());
         }
         let protection =
-            Protection { catalog: &self.catalog, classification: &self.tables, masks, cutoff_year: self.cutoff_year };
+            Protection { catalog: &self.catalog, classification: &self.tables, masks, masker: Masker::new(self.cutoff_year) };
         let rewritten = chaperone_analysis::rewrite(statements, i, &protection)?;
         if ours {
             let mut known = self.known.borrow_mut();

@@ -1,6 +1,8 @@
 //! What is put on record beside bytes.
 
-use chaperone_ledger_format::record::{Alert, Body, CancelRequested, LoginRefused, PolicyChanged, ServiceStarted};
+use chaperone_ledger_format::record::{
+    Alert, AuthorityChanged, Body, CancelRequested, ClassificationChanged, LoginRefused, PolicyChanged, ServiceStarted,
+};
 
 /// An event of the gateway's, outside any session. Heartbeats and the orderly stop are written by the ledger itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub enum Entry {
     LoginRefused(LoginRefused),
     /// The policies changed.
     PolicyChanged(PolicyChanged),
+    /// What is said of a connection's columns changed.
+    ClassificationChanged(ClassificationChanged),
     /// Something that a person should look at.
     Alert(Alert),
 }
@@ -34,6 +38,19 @@ impl Entry {
         Entry::PolicyChanged(PolicyChanged { previous, version: version.into() })
     }
 
+    /// What is said of the columns of `connection` changed from `previous` to `version`.
+    pub fn classification_changed(
+        connection: impl Into<String>,
+        version: impl Into<String>,
+        previous: impl Into<String>,
+    ) -> Self {
+        Entry::ClassificationChanged(ClassificationChanged {
+            connection: connection.into(),
+            previous: previous.into(),
+            version: version.into(),
+        })
+    }
+
     /// This rule raised an alert.
     pub fn alert(rule: impl Into<String>) -> Self {
         Entry::Alert(Alert { rule: rule.into() })
@@ -44,6 +61,7 @@ impl Entry {
             Entry::ServiceStarted(body) => Body::ServiceStarted(body),
             Entry::LoginRefused(body) => Body::LoginRefused(body),
             Entry::PolicyChanged(body) => Body::PolicyChanged(body),
+            Entry::ClassificationChanged(body) => Body::ClassificationChanged(body),
             Entry::Alert(body) => Body::Alert(body),
         }
     }
@@ -54,6 +72,8 @@ impl Entry {
 pub enum SessionEvent {
     /// A cancel request with the session's secret came.
     CancelRequested,
+    /// From here on the session is decided by other policies, or sees columns otherwise.
+    AuthorityChanged(Box<AuthorityChanged>),
     /// This rule raised an alert.
     Alert {
         /// The rule.
@@ -65,6 +85,7 @@ impl SessionEvent {
     pub(crate) fn into_body(self) -> Body {
         match self {
             SessionEvent::CancelRequested => Body::CancelRequested(CancelRequested {}),
+            SessionEvent::AuthorityChanged(body) => Body::AuthorityChanged(body),
             SessionEvent::Alert { rule } => Body::Alert(Alert { rule }),
         }
     }

@@ -31,7 +31,7 @@ pub(crate) struct Keys {
 impl Folder {
     /// Makes what is missing and takes the lock.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        for part in ["", layout::KEYS, layout::JOURNAL, layout::LOG, layout::CHECKPOINTS] {
+        for part in ["", layout::KEYS, layout::JOURNAL, layout::LOG, layout::CHECKPOINTS, layout::VERSIONS] {
             let path = path.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(LedgerError::io("create", &path))?;
         }

@@ -1,15 +1,17 @@
 //! The log as the gateway sees it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
-use chaperone_ledger_format::payload::PayloadKey;
+use chaperone_ledger_format::layout;
+use chaperone_ledger_format::payload::{PayloadKey, digest};
 use chaperone_ledger_format::record::{Body, CloseReason, ServiceStopped, SessionClosed, SessionOpened};
 use chaperone_model::SessionId;
 
-use crate::folder::{Folder, Keys};
+use crate::folder::{Folder, Keys, write_whole};
 use crate::publish::Publisher;
 use crate::queue::Queue;
 use crate::recover::{OpenSession, Recovered, recover};
@@ -42,6 +44,7 @@ struct Inner {
     queue: Arc<Queue>,
     origin: String,
     payload_key: PayloadKey,
+    dir: PathBuf,
     running: Mutex<Option<Running>>,
 }
 
@@ -82,7 +85,8 @@ impl Ledger {
             spawn("ledger-publish", Box::new(move || publish::run(&queue, publisher, &derived)))?
         };
         let running = Mutex::new(Some(Running { flusher, publisher, _folder: folder }));
-        let ledger = Ledger { inner: Arc::new(Inner { queue, origin, payload_key: payload, running }) };
+        let ledger =
+            Ledger { inner: Arc::new(Inner { queue, origin, payload_key: payload, dir: dir.to_owned(), running }) };
         ledger.close_left_open(open)?;
         Ok(ledger)
     }
@@ -104,6 +108,26 @@ impl Ledger {
     /// Records an event outside any session.
     pub fn note(&self, entry: Entry) -> Pending {
         self.inner.queue.push_record(None, entry.into_body())
+    }
+
+    /// Keeps something that decides (policies, a classification, a configuration) for as long as the log, before any
+    /// record speaks of it: records name it by the version that this gives back, the start of its SHA-256 in hex.
+    /// Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it cannot be written.
+    pub fn keep(&self, bytes: &[u8]) -> Result<String, LedgerError> {
+        let mut version = digest(bytes);
+        version.truncate(layout::VERSION);
+        if let Some(name) = layout::version(&version) {
+            let path = self.inner.dir.join(name);
+            if fs::read(&path).is_ok_and(|kept| kept == bytes) {
+                return Ok(version);
+            }
+            write_whole(&path, bytes, 0o600, true)?;
+        }
+        Ok(version)
     }
 
     /// Begins a session's records.

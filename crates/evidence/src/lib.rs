@@ -41,7 +41,7 @@ mod session;
 
 pub use chaperone_ledger_format::record;
 pub use chaperone_ledger_format::record::{
-    CloseReason, Finished, LoginRefused, Op, Outcome, Ruling, SessionOpened, Statement, Verdict,
+    AuthorityChanged, CloseReason, Finished, LoginRefused, Op, Outcome, Ruling, SessionOpened, Statement, Verdict,
 };
 
 pub use self::entry::{Entry, SessionEvent};

@@ -103,8 +103,10 @@ pub fn sessions(dir: &Path) -> Result<Vec<SessionSummary>, LedgerError> {
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
+            | Body::ClassificationChanged(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
+            | Body::AuthorityChanged(_)
             | Body::CancelRequested(_) => {}
         }
     })?;

@@ -148,8 +148,10 @@ impl Scan<'_> {
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
+            | Body::ClassificationChanged(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
+            | Body::AuthorityChanged(_)
             | Body::CancelRequested(_)
             | Body::SessionClosed(_) => {}
         }

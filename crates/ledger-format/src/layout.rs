@@ -10,6 +10,7 @@
 //! log/tile/<L>/<N>[.p/<W>]    hashes (C2SP tlog-tiles)
 //! log/tile/entries/<N>[.p/<W>] records in bundles of 256
 //! checkpoints/<date>.notes    older checkpoints, appended
+//! versions/<version>          policies, classifications and configurations that records speak of
 //! ```
 
 /// The file that the writer holds locked.
@@ -30,6 +31,8 @@ pub const LOG: &str = "log";
 pub const CHECKPOINT: &str = "log/checkpoint";
 /// The folder of older checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
+/// The folder of what decided.
+pub const VERSIONS: &str = "versions";
 /// How the name of a half-written file ends; the writer renames it when it is whole.
 pub const UNFINISHED: &str = ".tmp";
 
@@ -44,6 +47,16 @@ pub fn segment_number(name: &str) -> Option<u64> {
     let number = digits.parse().ok()?;
     (segment(number) == name).then_some(number)
 }
+
+/// The name of what decided by its version, the start of its SHA-256 in hex; `None` where that is no such thing: other
+/// words stand for versions too (`none`).
+pub fn version(version: &str) -> Option<String> {
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (version.len() == VERSION && version.bytes().all(hex)).then(|| format!("{VERSIONS}/{version}"))
+}
+
+/// Hex digits of a version.
+pub const VERSION: usize = 32;
 
 /// The name of the history file of a day (`2026-11-24`) in [`CHECKPOINTS`].
 pub fn history(date: &str) -> String {

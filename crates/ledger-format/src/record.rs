@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use self::bodies::{
-    Alert, Answered, CancelRequested, CloseReason, Finished, Heartbeat, LoginRefused, Op, Outcome, PayloadRef,
-    PolicyChanged, Received, Ruling, ServiceStarted, ServiceStopped, SessionClosed, SessionOpened, Span, Statement,
-    Verdict,
+    Alert, Answered, AuthorityChanged, CancelRequested, ClassificationChanged, CloseReason, Finished, Heartbeat,
+    LoginRefused, Op, Outcome, PayloadRef, PolicyChanged, Received, Ruling, ServiceStarted, ServiceStopped,
+    SessionClosed, SessionOpened, Span, Statement, Verdict,
 };
 pub use self::time::Time;
 
@@ -57,10 +57,14 @@ pub enum Body {
     LoginRefused(LoginRefused),
     /// The policies changed.
     PolicyChanged(PolicyChanged),
+    /// What is said of a connection's columns changed.
+    ClassificationChanged(ClassificationChanged),
     /// Something that a person should look at.
     Alert(Alert),
     /// A session began.
     SessionOpened(Box<SessionOpened>),
+    /// From here on a session is decided by other policies, or sees columns otherwise.
+    AuthorityChanged(Box<AuthorityChanged>),
     /// Bytes came from the agent.
     Received(Received),
     /// Bytes may go to the agent.
@@ -142,8 +146,10 @@ impl Record {
             "heartbeat" => Body::Heartbeat(field(rest)?),
             "login_refused" => Body::LoginRefused(field(rest)?),
             "policy_changed" => Body::PolicyChanged(field(rest)?),
+            "classification_changed" => Body::ClassificationChanged(field(rest)?),
             "alert" => Body::Alert(field(rest)?),
             "session_opened" => Body::SessionOpened(field(rest)?),
+            "authority_changed" => Body::AuthorityChanged(field(rest)?),
             "received" => Body::Received(field(rest)?),
             "answered" => Body::Answered(field(rest)?),
             "cancel_requested" => Body::CancelRequested(field(rest)?),
@@ -168,8 +174,10 @@ impl Body {
             Body::Heartbeat(_) => "heartbeat",
             Body::LoginRefused(_) => "login_refused",
             Body::PolicyChanged(_) => "policy_changed",
+            Body::ClassificationChanged(_) => "classification_changed",
             Body::Alert(_) => "alert",
             Body::SessionOpened(_) => "session_opened",
+            Body::AuthorityChanged(_) => "authority_changed",
             Body::Received(_) => "received",
             Body::Answered(_) => "answered",
             Body::CancelRequested(_) => "cancel_requested",
@@ -187,8 +195,10 @@ impl Body {
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
+            | Body::ClassificationChanged(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
+            | Body::AuthorityChanged(_)
             | Body::CancelRequested(_)
             | Body::SessionClosed(_) => None,
         }

@@ -52,4 +52,4 @@ pub use authority::Authority;
 pub use decision::{Decision, Denial, Permit};
 pub use rule::TableRule;
 pub use schema::SCHEMA;
-pub use set::{PolicyError, PolicyFault, PolicyFile, PolicyId, PolicySet};
+pub use set::{PolicyError, PolicyFault, PolicyFile, PolicyId, PolicySet, unbundle};

@@ -117,6 +117,11 @@ impl PolicySet {
         &self.texts
     }
 
+    /// The files that were loaded as one: the [version](PolicySet::version) is the start of its SHA-256.
+    pub fn bundle(&self) -> Vec<u8> {
+        bundle(&self.texts)
+    }
+
     /// The files that were loaded, each with the digest of its text, in order of name.
     pub fn manifest(&self) -> Vec<PolicyFile> {
         let file = |(name, text): &(String, String)| PolicyFile {
@@ -280,12 +285,32 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 /// Of files in order of name.
 fn version(files: &[(String, String)]) -> String {
-    let mut hash = Sha256::new();
-    for part in files.iter().flat_map(|(name, text)| [name, text]) {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let mut hex = hex::encode(hash.finalize());
+    let mut hex = hex::encode(Sha256::digest(bundle(files)));
     hex.truncate(32);
     hex
+}
+
+/// Each name and text, its length before it in 8 bytes, big-endian.
+fn bundle(files: &[(String, String)]) -> Vec<u8> {
+    let mut bundle = Vec::new();
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
+        bundle.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bundle.extend_from_slice(part.as_bytes());
+    }
+    bundle
+}
+
+/// The files in a [bundle](PolicySet::bundle); `None` for anything else.
+pub fn unbundle(mut bundle: &[u8]) -> Option<Vec<(String, String)>> {
+    let mut part = || {
+        let (length, rest) = bundle.split_first_chunk::<8>()?;
+        let (text, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+        bundle = rest;
+        String::from_utf8(text.to_vec()).ok()
+    };
+    let mut files = Vec::new();
+    while let Some(name) = part() {
+        files.push((name, part()?));
+    }
+    bundle.is_empty().then_some(files)
 }

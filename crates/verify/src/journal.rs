@@ -13,6 +13,7 @@ use chaperone_ledger_format::tree::{Tree, leaf};
 
 use crate::checkpoints::{Signed, stray};
 use crate::sessions::Sessions;
+use crate::versions::Versions;
 use crate::{Report, content};
 
 /// Reads the journal and checks everything in it.
@@ -28,6 +29,7 @@ pub(crate) fn read(
         log,
         payloads: Payloads { origin, key: payload_key, sessions: BTreeMap::new() },
         sessions: Sessions::default(),
+        versions: Versions::default(),
         index: 0,
         ended: false,
         report,
@@ -40,7 +42,7 @@ pub(crate) fn read(
             Err(error) => journal.report.cannot_check(&place, error),
         }
     }
-    journal.end(signed);
+    journal.end(dir, signed);
 }
 
 fn segments(dir: &Path, report: &mut Report) -> Vec<u64> {
@@ -73,6 +75,7 @@ struct Journal<'a> {
     log: &'a Tree,
     payloads: Payloads<'a>,
     sessions: Sessions,
+    versions: Versions,
     /// The index of the next record.
     index: u64,
     /// Whether the last record says that the gateway stopped.
@@ -152,9 +155,10 @@ impl Journal<'_> {
             self.payloads.sessions.remove(&at.session);
         }
         self.sessions.check(&place, &record, self.report);
+        self.versions.note(&place, &record.body);
     }
 
-    fn end(self, signed: &Signed) {
+    fn end(self, dir: &Path, signed: &Signed) {
         let report = self.report;
         let size = signed.size();
         if self.index < size {
@@ -172,6 +176,7 @@ impl Journal<'_> {
             report.incomplete(layout::CHECKPOINTS, "the last checkpoint of a gateway that stopped in order is missing");
         }
         self.sessions.end(signed, report);
+        self.versions.check(dir, report);
     }
 }
 

@@ -6,7 +6,8 @@
 //! 3. the journal is whole, and its records are those entries, each canonical; each payload is the one that its record
 //!    commits to, and with the payload key opens to it ([`journal`]);
 //! 4. each session is complete: its records in order without a gap, both its byte streams covered once, closed with
-//!    the right counts; the gateway said that it lived all the time ([`sessions`]).
+//!    the right counts; the gateway said that it lived all the time ([`sessions`]);
+//! 5. what decided is kept: policies and classifications, by the digests that records name ([`versions`]).
 //!
 //! It cannot see that the whole folder was put back to an earlier state: keep checkpoints elsewhere too.
 
@@ -16,6 +17,7 @@ mod journal;
 mod log;
 mod report;
 mod sessions;
+mod versions;
 
 use std::path::Path;
 use std::{fs, io};

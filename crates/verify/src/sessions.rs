@@ -36,6 +36,7 @@ impl Sessions {
             (
                 None,
                 Body::SessionOpened(_)
+                | Body::AuthorityChanged(_)
                 | Body::Received(_)
                 | Body::Answered(_)
                 | Body::CancelRequested(_)
@@ -43,7 +44,14 @@ impl Sessions {
             ) => report.tampered(place, "it belongs to no session"),
             (None, Body::Heartbeat(body)) => self.checkpoints = self.checkpoints.max(body.checkpoints),
             (None, Body::ServiceStopped(body)) => self.checkpoints = self.checkpoints.max(body.checkpoints),
-            (None, Body::ServiceStarted(_) | Body::LoginRefused(_) | Body::PolicyChanged(_) | Body::Alert(_)) => {}
+            (
+                None,
+                Body::ServiceStarted(_)
+                | Body::LoginRefused(_)
+                | Body::PolicyChanged(_)
+                | Body::ClassificationChanged(_)
+                | Body::Alert(_),
+            ) => {}
         }
     }
 
@@ -81,12 +89,13 @@ impl Sessions {
                     report.tampered(place, format_args!("the counts of session {id} are not those at its end"));
                 }
             }
-            Body::SessionOpened(_) | Body::CancelRequested(_) | Body::Alert(_) => {}
+            Body::SessionOpened(_) | Body::AuthorityChanged(_) | Body::CancelRequested(_) | Body::Alert(_) => {}
             Body::ServiceStarted(_)
             | Body::ServiceStopped(_)
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
-            | Body::PolicyChanged(_) => report.tampered(place, "it belongs to a session, and may not"),
+            | Body::PolicyChanged(_)
+            | Body::ClassificationChanged(_) => report.tampered(place, "it belongs to a session, and may not"),
         }
     }
 
@@ -99,8 +108,10 @@ impl Sessions {
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
+            | Body::ClassificationChanged(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
+            | Body::AuthorityChanged(_)
             | Body::Received(_)
             | Body::Answered(_)
             | Body::CancelRequested(_) => false,

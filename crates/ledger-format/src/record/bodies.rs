@@ -70,6 +70,18 @@ pub struct PolicyChanged {
     pub version: String,
 }
 
+/// What is said of a connection's columns changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationChanged {
+    /// The configured connection.
+    pub connection: String,
+    /// The version that was in force.
+    pub previous: String,
+    /// The version in force from now on.
+    pub version: String,
+}
+
 /// Something that a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +122,25 @@ pub struct SessionOpened {
     /// The TLS version of the agent's connection, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
+}
+
+/// From here on a session is decided by other policies, or sees columns otherwise: the policies or the classification
+/// were replaced, or the live catalog changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityChanged {
+    /// Whether something was left out to fit the record's limit. Set by the writer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub abridged: bool,
+    /// The version of the connection's classification.
+    #[serde(rename = "classification_version")]
+    pub classification: String,
+    /// The rung of every classified column; `None` where the connection holds no PHI.
+    #[serde(default, with = "nouns::masks", skip_serializing_if = "Option::is_none")]
+    pub masks: Option<Masks>,
+    /// The version of the policies that decide.
+    #[serde(rename = "policy_version")]
+    pub policy: String,
 }
 
 /// A part of a byte stream: `from <= byte < to`, counted from 0 at the session's start.

@@ -2,7 +2,7 @@
 
 use chaperone_model::{Masks, Principal, Rung};
 
-use super::{Body, Ruling, SessionOpened};
+use super::{AuthorityChanged, Body, Ruling, SessionOpened};
 
 /// One step of shortening: limits of everything that can grow.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,7 @@ pub(super) fn apply(body: &mut Body, step: Step) {
             }
         }
         Body::SessionOpened(body) => opened(body, step),
+        Body::AuthorityChanged(body) => changed(body, step),
         Body::ServiceStarted(body) => {
             for text in [&mut body.configuration, &mut body.policy_version, &mut body.version] {
                 cut(text, step.name);
@@ -71,6 +72,11 @@ pub(super) fn apply(body: &mut Body, step: Step) {
         }
         Body::PolicyChanged(body) => {
             for text in body.previous.iter_mut().chain([&mut body.version]) {
+                cut(text, step.name);
+            }
+        }
+        Body::ClassificationChanged(body) => {
+            for text in [&mut body.connection, &mut body.previous, &mut body.version] {
                 cut(text, step.name);
             }
         }
@@ -90,18 +96,28 @@ fn opened(body: &mut SessionOpened, step: Step) {
         cut(text, step.name);
     }
     principal(&mut body.principal, step);
-    if let Some(masks) = &mut body.masks {
-        // what is not in the masks is redacted anyway, so those go first
-        let mut kept = Masks::default();
-        let shown = masks.iter().filter(|(.., rung)| *rung != Rung::Redacted);
-        let hidden = masks.iter().filter(|(.., rung)| *rung == Rung::Redacted);
-        for (table, column, rung) in shown.chain(hidden).take(step.columns) {
-            if table.schema.len() + table.name.len() + column.len() <= step.name * 3 {
-                kept.set(table, column, rung);
-            }
+    columns(body.masks.as_mut(), step);
+}
+
+fn changed(body: &mut AuthorityChanged, step: Step) {
+    body.abridged = true;
+    cut(&mut body.classification, step.name);
+    cut(&mut body.policy, step.name);
+    columns(body.masks.as_mut(), step);
+}
+
+fn columns(masks: Option<&mut Masks>, step: Step) {
+    let Some(masks) = masks else { return };
+    // what is not in the masks is redacted anyway, so those go first
+    let mut kept = Masks::default();
+    let shown = masks.iter().filter(|(.., rung)| *rung != Rung::Redacted);
+    let hidden = masks.iter().filter(|(.., rung)| *rung == Rung::Redacted);
+    for (table, column, rung) in shown.chain(hidden).take(step.columns) {
+        if table.schema.len() + table.name.len() + column.len() <= step.name * 3 {
+            kept.set(table, column, rung);
         }
-        *masks = kept;
     }
+    *masks = kept;
 }
 
 fn principal(who: &mut Principal, step: Step) {

@@ -108,6 +108,27 @@ fn golden_bytes() {
             r#""server_version":"18.1","session":"0193","time":"2026-11-24T19:12:14.000120Z","tls":"TLSv1.3","v":1}"#,
         )
     );
+    let masks = match opened().body {
+        Body::SessionOpened(body) => body.masks,
+        _ => None,
+    };
+    let changed = AuthorityChanged { abridged: false, classification: "c2".into(), masks, policy: "p2".into() };
+    assert_eq!(
+        text(record(at(4), Body::AuthorityChanged(Box::new(changed)))),
+        concat!(
+            r#"{"classification_version":"c2","kind":"authority_changed","#,
+            r#""masks":{"clinic.patient":{"born":"partial","ssn":"redacted"}},"policy_version":"p2","seq":4,"#,
+            r#""session":"0193","time":"2026-11-24T19:12:14.000120Z","v":1}"#,
+        )
+    );
+    let changed = ClassificationChanged { connection: "clinic".into(), previous: "c1".into(), version: "c2".into() };
+    assert_eq!(
+        text(record(None, Body::ClassificationChanged(changed))),
+        concat!(
+            r#"{"connection":"clinic","kind":"classification_changed","previous":"c1","#,
+            r#""time":"2026-11-24T19:12:14.000120Z","v":1,"version":"c2"}"#,
+        )
+    );
     assert_eq!(
         text(received()),
         concat!(
@@ -219,6 +240,14 @@ fn body() -> impl Strategy<Value = Body> {
         }
         masks
     });
+    let changed = (option::of(masks.clone()), text(3000)).prop_map(|(masks, name)| {
+        Body::AuthorityChanged(Box::new(AuthorityChanged {
+            abridged: false,
+            classification: name.clone(),
+            masks,
+            policy: name,
+        }))
+    });
     let opened = (option::of(masks), text(3000), vec(text(40), 0..200), any::<i64>()).prop_map(
         |(masks, name, groups, expires_at)| {
             let mut who = principal();
@@ -255,7 +284,10 @@ fn body() -> impl Strategy<Value = Body> {
             version,
         })),
     ];
-    prop_oneof![received, answered, opened, refused, small]
+    let classified = (text(9000), text(20)).prop_map(|(connection, version)| {
+        Body::ClassificationChanged(ClassificationChanged { connection, previous: version.clone(), version })
+    });
+    prop_oneof![received, answered, opened, changed, refused, classified, small]
 }
 
 proptest! {

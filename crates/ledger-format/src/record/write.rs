@@ -107,6 +107,15 @@ impl Serialize for Record {
                 o.version()?;
                 o.put("version", &body.version)?;
             }
+            Body::ClassificationChanged(body) => {
+                o.put("connection", &body.connection)?;
+                o.kind()?;
+                o.put("previous", &body.previous)?;
+                o.seq_session()?;
+                o.time()?;
+                o.version()?;
+                o.put("version", &body.version)?;
+            }
             Body::Alert(body) => {
                 o.kind()?;
                 o.put("rule", &body.rule)?;
@@ -131,6 +140,18 @@ impl Serialize for Record {
                 o.session()?;
                 o.time()?;
                 o.put_some("tls", &body.tls)?;
+                o.version()?;
+            }
+            Body::AuthorityChanged(body) => {
+                o.put_abridged(body.abridged)?;
+                o.put("classification_version", &body.classification)?;
+                o.kind()?;
+                if body.masks.is_some() {
+                    o.put("masks", &MaskLine(&body.masks))?;
+                }
+                o.put("policy_version", &body.policy)?;
+                o.seq_session()?;
+                o.time()?;
                 o.version()?;
             }
             Body::Received(body) => {
