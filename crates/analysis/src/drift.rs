@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use chaperone_mask::Masker;
 use chaperone_model::{Class, Masks, TableClasses, TableName};
 use pg_query::protobuf::Token;
 
@@ -281,7 +282,7 @@ impl Findings {
             format!("SELECT * FROM {}.{}", chaperone_mask::quoted(&name.schema), chaperone_mask::quoted(&name.name));
         let Ok(statements) = crate::parse(&text) else { return };
         let masks = Masks::default();
-        let protection = Protection { catalog, classification, masks: &masks, cutoff_year: 9999 };
+        let protection = Protection { catalog, classification, masks: &masks, masker: Masker::new(9999) };
         if let Err(refusal) = rewrite(&statements, 0, &protection) {
             self.add(
                 Severity::Error,

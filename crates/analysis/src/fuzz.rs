@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use chaperone_mask::Masker;
 use chaperone_model::{Class, Masks, Rung, TableClasses, TableName};
 
 use crate::catalog::{Catalog, Column, Relation};
@@ -16,7 +17,7 @@ pub fn fuzz_parse(data: &[u8]) {
     let _ = parse_escaped(&text).map(|statements| statements.len());
     let Ok(statements) = parse(&text) else { return };
     let (classification, masks, catalog) = &*CLINIC;
-    let protection = Protection { catalog, classification, masks, cutoff_year: 1937 };
+    let protection = Protection { catalog, classification, masks, masker: Masker::new(1937) };
     for i in 0..statements.len() {
         assert!(!statements.facts(i).needs.is_empty());
         assert!(!statements.facts_in(i, catalog).needs.is_empty());

@@ -47,9 +47,8 @@ pub struct Protection<'a> {
     pub classification: &'a BTreeMap<TableName, TableClasses>,
     /// The rung of each column, for this session.
     pub masks: &'a Masks,
-    /// Births before this year are not shown even as a year (45 CFR 164.514(b)(2)(i)(C)): the current year less 89,
-    /// so that everybody who is or turns 90 in it is hidden.
-    pub cutoff_year: i32,
+    /// What masks are made of: the cutoff year of births, the table of ZIP codes, the form of tokens.
+    pub masker: chaperone_mask::Masker<'a>,
 }
 
 /// A statement that may run in place of the agent's.
@@ -64,7 +63,7 @@ pub struct Rewritten {
 /// Masks the sources of statement `i`.
 ///
 /// The result depends on nothing but the arguments, so it may be kept by (text, catalog, classification, masks,
-/// cutoff year).
+/// masker).
 ///
 /// # Errors
 /// Whatever is not known to be safe is refused, by name: rules `masking.*`.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
 use chaperone_analysis::{Protection, Rewritten, Statements};
-use chaperone_mask::Masker;
 use chaperone_model::{Facts, Masks, Refusal, TableClasses, TableName};
 use chaperone_policy::Authority;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::connection::Connection;
+use crate::masking::Masking;
 use crate::upstream::{self, Control, CredentialError, OpenLimits, UpstreamError};
 
 /// How old the catalog may be when a session starts, and how often running sessions look again.
@@ -31,6 +31,7 @@ pub(crate) struct Shield {
     pub(crate) catalog: Arc<Catalog>,
     tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masks: Arc<Masks>,
+    masking: Arc<Masking>,
     cutoff_year: i32,
     /// Grows whenever any of the above is replaced.
     pub(crate) generation: u64,
@@ -46,13 +47,14 @@ impl Shield {
     pub(crate) fn new(
         catalog: Arc<Catalog>,
         tables: Arc<BTreeMap<TableName, TableClasses>>,
+        masking: Arc<Masking>,
         authority: &mut Authority,
         now: i64,
         generation: u64,
     ) -> Self {
         let columns = catalog.columns_of(tables.keys());
         let masks = authority.masks(&columns, now);
-        Shield { catalog, tables, masks, cutoff_year: cutoff_year(now), generation, known: RefCell::default() }
+        Shield { catalog, tables, masks, masking, cutoff_year: cutoff_year(now), generation, known: RefCell::default() }
     }
 
     /// Statement `i` under the masks of its permit.
@@ -63,8 +65,12 @@ impl Shield {
         if ours && let Some(known) = self.known.borrow().get(text) {
             return Ok(known.clone());
         }
-        let protection =
-            Protection { catalog: &self.catalog, classification: &self.tables, masks, masker: Masker::new(self.cutoff_year) };
+        let protection = Protection {
+            catalog: &self.catalog,
+            classification: &self.tables,
+            masks,
+            masker: self.masking.masker(self.cutoff_year),
+        };
         let rewritten = chaperone_analysis::rewrite(statements, i, &protection)?;
         if ours {
             let mut known = self.known.borrow_mut();

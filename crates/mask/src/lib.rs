@@ -1,97 +1,90 @@
-//! The mask of a class on a rung, as SQL of the column's own type. Pure.
+//! The mask of a class on a rung, as SQL of the column's own type; what a mask may be claimed to be. Pure.
 //!
-//! A mask is a function of the value alone (rule R7 of the review of masking at the source): no setting, no clock, no
-//! other row. So the same value is masked alike at any time, for any session, whatever the agent sets. Every function
-//! in it is immutable and named with its schema; the result has the type of the column, without its length, so that
-//! parameters and drivers see the type they expect; and it is never a domain, whose checks would raise for a mask.
+//! A mask is a function of the value alone (rule R7 of the review of masking at the source): no clock, no other row, no
+//! setting but the key of tokens. So the same value is masked alike at any time, for any session, whatever the agent
+//! sets. Every function in it is immutable (but for the look-up of that key) and named with its schema. It never raises,
+//! whatever value is stored: an error would tell that there is such a value. The result has the type of the column,
+//! without its length, so that parameters and drivers see the type they expect; and it is never a domain, whose checks
+//! would raise for a mask.
 //!
 //! ```
-//! use chaperone_mask::{Birth, Type, masked};
+//! use chaperone_mask::{Masker, Type};
 //! use chaperone_model::{Class, Rung};
 //!
-//! let birth = Birth { cutoff_year: 1937 };
+//! let masker = Masker::new(1937);
 //! let text = Type::builtin("text");
-//! assert_eq!(masked(Class::Ssn, Rung::Partial, "ssn", &text, birth), r#"NULL::"pg_catalog"."text""#);
-//! assert_eq!(masked(Class::Name, Rung::Raw, "last_name", &text, birth), r#""last_name""#);
+//! assert_eq!(masker.mask(Class::Ssn, Rung::Partial, "ssn", &text), r#"NULL::"pg_catalog"."text""#);
+//! assert_eq!(masker.mask(Class::Name, Rung::Raw, "last_name", &text), r#""last_name""#);
 //! ```
+//!
+//! [`Profile`] says which masks keep Safe Harbor or make a limited data set, [`ZipTable`] which ZIP codes are sparse,
+//! [`TokenKeys`] makes tokens outside the database and takes them back.
 
+mod column;
 mod partial;
+mod profile;
+mod token;
 mod zip;
 
 use chaperone_model::{Class, Rung};
 
-pub use zip::{SPARSE_ZIP3, ZIP3_VERSION};
+pub use column::{Type, quoted};
+pub use profile::{Profile, Violation};
+pub use token::{KeyError, TokenForm, TokenKeys};
+pub use zip::{ZipTable, ZipTableError};
 
-/// A column's type: what is left when domains are taken off and lengths are forgotten.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Type {
-    /// `pg_namespace.nspname` of the element type, for an array, else of the type.
-    pub schema: String,
-    /// `pg_type.typname` of the element type, for an array, else of the type.
-    pub name: String,
-    /// Whether it is an array of it.
-    pub array: bool,
-}
-
-impl Type {
-    /// A type of `pg_catalog`.
-    pub fn builtin(name: &str) -> Self {
-        Type { schema: "pg_catalog".into(), name: name.into(), array: false }
-    }
-
-    /// The name of a type of `pg_catalog` that is no array.
-    fn scalar(&self) -> Option<&str> {
-        (self.schema == "pg_catalog" && !self.array).then_some(&*self.name)
-    }
-
-    /// The type without a length. `bpchar` stands without its schema: with it, writers of SQL spell it `char`, which
-    /// is `char(1)`.
-    pub fn sql(&self) -> String {
-        if self.schema == "pg_catalog" && self.name == "bpchar" {
-            return format!("bpchar{}", if self.array { "[]" } else { "" });
-        }
-        format!("{}.{}{}", quoted(&self.schema), quoted(&self.name), if self.array { "[]" } else { "" })
-    }
-}
-
-/// What the rule for births depends on (45 CFR 164.514(b)(2)(i)(C): all ages over 89 are one category).
-///
-/// A constant of the policy's snapshot, moved at New Year: with `age()` and the current date the mask would flip on the
-/// birthday, and an agent that looks each day would read the full date.
+/// What masks depend on, besides the column: constants of a policy's snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Birth {
-    /// Births before this year are `NULL`; this year and later ones show their year. The current year less 89 hides
-    /// everybody who can be 90 at any time of the current year: somebody born in `year - 90` turns 90 in it.
+pub struct Masker<'a> {
+    /// Births before this year are `NULL`; this year and later ones show their year (45 CFR 164.514(b)(2)(i)(C): all
+    /// ages over 89 are one category). The current year less 89 hides everybody who can be 90 at any time of the
+    /// current year: somebody born in `year - 90` turns 90 in it.
+    ///
+    /// A constant, moved at New Year: with `age()` and the current date the mask would flip on the birthday, and an
+    /// agent that looks each day would read the full date.
     pub cutoff_year: i32,
+    /// Which ZIP codes are shown as `000`.
+    pub zips: &'a ZipTable,
+    /// How tokens are made; the sessions must have the settings of [`TokenKeys`] of the same form.
+    pub tokens: TokenForm,
 }
 
-/// SQL text of the expression that stands for `column` on `rung`: of the column's type, without length or domain.
-///
-/// A class or type without a partial form is redacted on [`Rung::Partial`]: down the ladder, never up. Only
-/// [`Rung::Raw`] is the column itself, whatever its class: a policy may hide what needs no protection, too.
-pub fn masked(class: Class, rung: Rung, column: &str, ty: &Type, birth: Birth) -> String {
-    let column = quoted(column);
-    match (class, rung) {
-        (_, Rung::Raw) => column,
-        (_, Rung::Redacted | Rung::Token) => redacted(ty),
-        (Class::Zip, Rung::Partial) => partial::zip(&column, ty).unwrap_or_else(|| redacted(ty)),
-        (Class::Date, Rung::Partial) => partial::date(&column, ty).unwrap_or_else(|| redacted(ty)),
-        (Class::BirthDate, Rung::Partial) => partial::birth(&column, ty, birth).unwrap_or_else(|| redacted(ty)),
-        (_, Rung::Partial) => redacted(ty),
+impl Masker<'static> {
+    /// Masks with the table of ZIP codes that comes with Chaperone, and tokens that nobody can invert.
+    pub fn new(cutoff_year: i32) -> Self {
+        Masker { cutoff_year, zips: ZipTable::committed(), tokens: TokenForm::Hmac }
     }
 }
 
-/// Whether [`masked`] shows the column as stored.
+impl Masker<'_> {
+    /// SQL text of the expression that stands for `column` on `rung`: of the column's type, without length or domain.
+    ///
+    /// A class or type without a form for the rung is redacted: down the ladder, never up. Only [`Rung::Raw`] is the
+    /// column itself, whatever its class: a policy may hide what needs no protection, too.
+    pub fn mask(&self, class: Class, rung: Rung, column: &str, ty: &Type) -> String {
+        let column = quoted(column);
+        let mask = match (rung, class) {
+            (Rung::Raw, _) => return column,
+            (Rung::Redacted, _) => None,
+            (Rung::Token, _) => token::sql(class, self.tokens, &column, ty),
+            (Rung::Partial, Class::Zip) => partial::zip(&column, ty, self.zips),
+            (Rung::Partial, Class::Date) => partial::date(&column, ty),
+            (Rung::Partial, Class::BirthDate) => partial::birth(&column, ty, self.cutoff_year),
+            (Rung::Partial, Class::Age) => partial::age(&column, ty),
+            (Rung::Partial, Class::Email) => partial::email(&column, ty),
+            (Rung::Partial, _) => None,
+        };
+        mask.unwrap_or_else(|| redacted(ty))
+    }
+}
+
+/// Whether [`Masker::mask`] shows the column as stored.
 pub fn shows_as_stored(rung: Rung) -> bool {
     rung == Rung::Raw
 }
 
-/// `NULL` of a type: of the type's own, so that expressions over it mean what they would mean over the column.
+/// `NULL` of a type: of the type's own, so that expressions over it mean what they would mean over the column. Not a
+/// constant: joins over it would be cross products (rule R17).
 fn redacted(ty: &Type) -> String {
     format!("NULL::{}", ty.sql())
-}
-
-/// An identifier that means itself in SQL text (PostgreSQL manual, 4.1.1).
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chaperone_mask::{Birth, Type, masked, quoted, shows_as_stored};
+use chaperone_mask::{Type, quoted, shows_as_stored};
 use chaperone_model::{Class, Refusal, Rung, TableClasses, TableName};
 use pg_query::NodeEnum;
 use pg_query::protobuf::SelectStmt;
@@ -287,6 +287,10 @@ fn listed_key(top: &TableName, relation: &Relation, protection: &Protection<'_>)
 }
 
 fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Protection<'_>) -> String {
+    if poisoned(column, protection) {
+        // its own type would bring its casts along, and a coarser form would run them
+        return protection.masker.mask(Class::Unknown, Rung::Redacted, &column.name, &Type::builtin("text"));
+    }
     // a generated column that is not shown as stored has no coarser form: its expression is not known
     let rung = match protection.masks.rung(name, &column.name) {
         rung @ (Rung::Partial | Rung::Token) if column.generated_from.is_none() => rung,
@@ -296,13 +300,7 @@ fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Pro
         Class::None => Class::Unknown,
         class => class,
     };
-    let ty = if poisoned(column, protection) {
-        // its own type would bring its casts along
-        Type::builtin("text")
-    } else {
-        base_type(column)
-    };
-    masked(class, rung, &column.name, &ty, Birth { cutoff_year: protection.cutoff_year })
+    protection.masker.mask(class, rung, &column.name, &base_type(column))
 }
 
 fn is_domain(column: &Column) -> bool {
@@ -315,7 +313,7 @@ fn base_type(column: &Column) -> Type {
         Some(element) => (element, true),
         None => (&column.base, false),
     };
-    Type { schema: base.schema.clone(), name: base.name.clone(), array }
+    Type { schema: base.schema.clone(), name: base.name.clone(), kind: column.base_kind, array }
 }
 
 /// Whether an expression over the column could run a cast that somebody added (rule R3), or the checks of a domain that

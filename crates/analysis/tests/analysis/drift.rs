@@ -146,7 +146,12 @@ async fn a_masked_partition_key_needs_the_permission_to_filter_by_it() {
     ]);
     let (catalog, _) = live(&cluster, "agent").await;
     let run = |masks: &Masks, sql: &str| {
-        let protection = Protection { catalog: &catalog, classification: &classification, masks, cutoff_year: 1937 };
+        let protection = Protection {
+            catalog: &catalog,
+            classification: &classification,
+            masks,
+            masker: chaperone_mask::Masker::new(1937),
+        };
         rewrite(&parse(sql).unwrap(), 0, &protection)
     };
     let mut masks = Masks::default();

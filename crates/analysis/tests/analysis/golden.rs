@@ -28,8 +28,12 @@ const STATEMENTS: &str = include_str!("golden/rewrite.sql");
 fn rewriting() {
     let catalog: Catalog = clinic::paper_catalog();
     let Clinic { classification, masks } = clinic::clinic();
-    let protection =
-        Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    let protection = Protection {
+        catalog: &catalog,
+        classification: &classification,
+        masks: &masks,
+        masker: chaperone_mask::Masker::new(1937),
+    };
     let mut text = String::new();
     for sql in STATEMENTS.lines().filter(|line| !line.is_empty()) {
         if sql.starts_with("--") {

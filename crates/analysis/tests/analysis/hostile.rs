@@ -11,8 +11,12 @@ use crate::clinic::{self, Clinic};
 fn everything(sql: &str) -> Result<usize, chaperone_model::Refusal> {
     let Clinic { classification, masks } = clinic::clinic();
     let catalog = clinic::paper_catalog();
-    let protection =
-        Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    let protection = Protection {
+        catalog: &catalog,
+        classification: &classification,
+        masks: &masks,
+        masker: chaperone_mask::Masker::new(1937),
+    };
     let statements = parse(sql)?;
     let mut rewritten = 0;
     for i in 0..statements.len() {
@@ -239,8 +243,12 @@ fn refusals_hold_no_literals() {
             Ok(statements) => {
                 let Clinic { classification, masks } = clinic::clinic();
                 let catalog = clinic::paper_catalog();
-                let protection =
-                    Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+                let protection = Protection {
+                    catalog: &catalog,
+                    classification: &classification,
+                    masks: &masks,
+                    masker: chaperone_mask::Masker::new(1937),
+                };
                 assert!(!format!("{statements:?}").contains("hunter2"));
                 assert!(!statements.normalized(0).contains("hunter2"), "{}", statements.normalized(0));
                 rewrite(&statements, 0, &protection).unwrap_err()
@@ -316,8 +324,12 @@ proptest! {
 fn where_the_time_goes() {
     let Clinic { classification, masks } = clinic::clinic();
     let catalog = clinic::paper_catalog();
-    let protection =
-        Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    let protection = Protection {
+        catalog: &catalog,
+        classification: &classification,
+        masks: &masks,
+        masker: chaperone_mask::Masker::new(1937),
+    };
     for n in [20_000, 60_000, 120_000] {
         for (name, sql) in wide(n) {
             if std::env::var("ONLY").is_ok_and(|only| !only.split(',').any(|only| only == name)) {

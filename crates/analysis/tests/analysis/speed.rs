@@ -19,8 +19,12 @@ fn speed() {
     println!("{} bytes, parse + facts + normalised: {:?}", sql.len(), started.elapsed() / many);
     let Clinic { classification, masks } = clinic::clinic();
     let catalog = clinic::paper_catalog();
-    let protection =
-        Protection { catalog: &catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    let protection = Protection {
+        catalog: &catalog,
+        classification: &classification,
+        masks: &masks,
+        masker: chaperone_mask::Masker::new(1937),
+    };
     let statements = parse(sql).unwrap();
     let started = Instant::now();
     for _ in 0..many {

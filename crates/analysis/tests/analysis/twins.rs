@@ -106,8 +106,12 @@ impl Session {
     /// What an agent would see of a text, and whether all of it was answered.
     pub async fn run(&self, sql: &str) -> (String, bool) {
         let Clinic { classification, masks } = clinic();
-        let protection =
-            Protection { catalog: &self.catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+        let protection = Protection {
+            catalog: &self.catalog,
+            classification: &classification,
+            masks: &masks,
+            masker: chaperone_mask::Masker::new(1937),
+        };
         let statements = match parse(sql) {
             Ok(statements) => statements,
             Err(refusal) => return (format!("refused: {refusal}\n"), false),
@@ -215,8 +219,12 @@ async fn a_point_look_up_keeps_its_index_and_a_fence_its_rows() {
     let sql = "SELECT id FROM clinic.patient";
     assert!(plan(&format!("{sql} ORDER BY last_name")).contains("Index Only Scan using patient_name"));
     let Clinic { classification, masks } = clinic();
-    let protection =
-        Protection { catalog: &session.catalog, classification: &classification, masks: &masks, cutoff_year: 1937 };
+    let protection = Protection {
+        catalog: &session.catalog,
+        classification: &classification,
+        masks: &masks,
+        masker: chaperone_mask::Masker::new(1937),
+    };
     let rewritten = rewrite(&parse(sql).unwrap(), 0, &protection).unwrap();
     let plan = plan(&rewritten.text);
     assert!(plan.contains("using patient_pkey") || plan.contains("Sort Key: patient.id"), "{plan}");
