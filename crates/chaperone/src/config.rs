@@ -25,6 +25,8 @@ pub struct Config {
     pub connections: BTreeMap<String, Connection>,
     /// A folder of `*.cedar` files.
     pub policies: PathBuf,
+    /// A table of ZIP codes in place of the one that comes with Chaperone, which is from 2026.
+    pub zip3: Option<PathBuf>,
     /// The evidence log.
     pub evidence: Evidence,
     /// Bounds of the gateway.
@@ -99,9 +101,43 @@ pub struct Connection {
     pub classification: Option<PathBuf>,
     /// `none`: the owner declares that the database holds no protected data.
     pub phi: Option<Phi>,
+    /// How tokens are made; without it the rung `token` shows nothing.
+    pub tokens: Option<Tokens>,
     /// Bounds of its sessions.
     #[serde(default)]
     pub limits: SessionLimits,
+}
+
+/// How tokens are made. Tokens of two connections agree if their keys and forms do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// A secret of 32 random bytes.
+    pub key: Secret,
+    /// `hmac` by default.
+    #[serde(default)]
+    pub form: TokenForm,
+}
+
+/// A secret, by reference: 64 hexadecimal digits.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Secret {
+    /// A file that holds it and nothing else.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// What can be done with a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenForm {
+    /// Nobody can go back, whatever key they hold, but by trying values.
+    #[default]
+    Hmac,
+    /// Whoever holds the key can go back.
+    Invertible,
 }
 
 /// TLS to a database.
@@ -204,6 +240,7 @@ impl Config {
 
     fn relative_to(&mut self, base: &Path) {
         let mut paths: Vec<&mut PathBuf> = vec![&mut self.policies, &mut self.evidence.dir];
+        paths.extend(self.zip3.as_mut());
         if let Some(tls) = &mut self.tls {
             paths.extend([&mut tls.cert, &mut tls.key]);
         }
@@ -211,6 +248,9 @@ impl Config {
         for connection in self.connections.values_mut() {
             paths.extend(connection.classification.as_mut());
             paths.extend(connection.ca.as_mut());
+            if let Some(Tokens { key: Secret::File(path), .. }) = &mut connection.tokens {
+                paths.push(path);
+            }
             match &mut connection.credential {
                 Credential::File(path) | Credential::Role { password: Some(path), .. } => paths.push(path),
                 Credential::Env(_) | Credential::Role { password: None, .. } => {}

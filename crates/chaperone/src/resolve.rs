@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use chaperone_engine::upstream::{CredentialSource, Target, TlsMode};
-use chaperone_engine::{Classified, Connection, Engine, Limits};
+use chaperone_engine::{Classified, Connection, Engine, Limits, Masking};
 use chaperone_evidence::LedgerOptions;
 use chaperone_gateway::identity::{Identity, IssuerConfig};
+use chaperone_mask::{TokenForm, TokenKeys, ZipTable};
 use chaperone_policy::PolicySet;
+use zeroize::Zeroizing;
 
-use crate::config::{self, Config, Phi, UpstreamTls};
+use crate::config::{self, Config, Phi, Secret, UpstreamTls};
 
 /// What `serve` runs.
 pub struct Resolved {
@@ -48,9 +50,10 @@ pub fn resolve(config: Config, text: &str) -> Result<Resolved> {
     }
     let mut connections = Vec::with_capacity(config.connections.len());
     let mut classification_files = BTreeMap::new();
+    let zips = config.zip3.as_deref().map(zip_table).transpose()?.map(Arc::new);
     for (name, raw) in config.connections {
         classification_files.extend(raw.classification.clone().map(|path| (name.clone(), path)));
-        connections.push(connection(&name, raw).with_context(|| format!("connection `{name}`"))?);
+        connections.push(connection(&name, raw, zips.clone()).with_context(|| format!("connection `{name}`"))?);
     }
     let policy_files = crate::reload::read(&config.policies)?;
     let policies = PolicySet::load(&policy_files).map_err(|error| {
@@ -93,7 +96,7 @@ fn identity(issuers: Vec<config::Issuer>) -> Result<Identity> {
     Identity::new(issuers).context("`issuers`")
 }
 
-fn connection(name: &str, raw: config::Connection) -> Result<Connection> {
+fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable>>) -> Result<Connection> {
     let uri = match raw.postgres.contains("://") {
         true => raw.postgres.clone(),
         false => format!("postgres://{}", raw.postgres),
@@ -125,7 +128,36 @@ fn connection(name: &str, raw: config::Connection) -> Result<Connection> {
         token_grace: raw.limits.token_grace.unwrap_or(defaults.token_grace),
         statement: raw.limits.statement.unwrap_or(defaults.statement),
     };
-    Ok(Connection::new(name.to_owned(), target, credential, classification, limits))
+    let tokens = raw.tokens.as_ref().map(tokens).transpose().context("`tokens`")?;
+    if tokens.is_some() && classification.tables().is_none() {
+        bail!("`tokens` makes no sense with `phi: none`: nothing is masked");
+    }
+    Ok(Connection::new(name.to_owned(), target, credential, classification, Masking { zips, tokens }, limits))
+}
+
+fn tokens(raw: &config::Tokens) -> Result<TokenKeys> {
+    let text = Zeroizing::new(match &raw.key {
+        Secret::File(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?
+        }
+        Secret::Env(name) => std::env::var(name)
+            .ok()
+            .with_context(|| format!("environment variable `{name}` is not set or not UTF-8"))?,
+    });
+    let mut master = Zeroizing::new([0; 32]);
+    let form = match raw.form {
+        config::TokenForm::Hmac => TokenForm::Hmac,
+        config::TokenForm::Invertible => TokenForm::Invertible,
+    };
+    // the error of the decoder would name a digit of the key
+    hex::decode_to_slice(text.trim(), &mut *master)
+        .map_err(|_| anyhow::anyhow!("the key is not 64 hexadecimal digits; make one with `openssl rand -hex 32`"))?;
+    TokenKeys::derive(&master, form).context("no keys")
+}
+
+fn zip_table(path: &Path) -> Result<ZipTable> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    text.parse().with_context(|| format!("`zip3`: `{}`", path.display()))
 }
 
 /// Reads a classification file.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chaperone_model::{Classification, TableClasses, TableName};
 
 use crate::analyse::Analyser;
+use crate::masking::Masking;
 use crate::shield::Catalogs;
 use crate::upstream::{CredentialSource, Target};
 
@@ -89,6 +90,7 @@ pub struct Connection {
     /// Bounds of a session.
     pub limits: Limits,
     classified: RwLock<Classified>,
+    pub(crate) masking: Arc<Masking>,
     pub(crate) analyser: Analyser,
     pub(crate) catalogs: Catalogs,
 }
@@ -100,6 +102,7 @@ impl Connection {
         target: Target,
         credential: CredentialSource,
         classified: Classified,
+        masking: Masking,
         limits: Limits,
     ) -> Self {
         Connection {
@@ -107,6 +110,7 @@ impl Connection {
             target,
             credential,
             classified: RwLock::new(classified),
+            masking: Arc::new(masking),
             limits,
             analyser: Analyser::default(),
             catalogs: Catalogs::default(),

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chaperone_analysis::Statements;
 use chaperone_evidence::{AuthorityChanged, Op, Ruling, Statement, Verdict};
-use chaperone_model::{Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName};
+use chaperone_model::{
+    Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName,
+};
 use chaperone_policy::{Authority, Decision, Permit, PolicySet};
 use tokio::sync::watch;
 
@@ -103,7 +105,8 @@ impl Judge {
     pub(crate) fn shield(&mut self, catalog: Arc<chaperone_analysis::Catalog>) {
         if let Some(tables) = self.classified.tables() {
             let generation = self.shield.as_ref().map_or(1, |shield| shield.generation + 1);
-            let shield = Shield::new(catalog, tables.clone(), &mut self.authority, now(), generation);
+            let masking = self.connection.masking.clone();
+            let shield = Shield::new(catalog, tables.clone(), masking, &mut self.authority, now(), generation);
             self.has_news |= self.shield.as_ref().is_some_and(|before| before.masks != shield.masks);
             self.shield = Some(shield);
         }
@@ -121,6 +124,12 @@ impl Judge {
     /// The policies that let the principal connect.
     pub(crate) fn connects_by(&self) -> Vec<chaperone_policy::PolicyId> {
         self.authority.connect(now()).unwrap_or_default()
+    }
+
+    /// The settings by which the session makes its tokens. Secret.
+    pub(crate) fn token_settings(&self) -> Vec<(String, String)> {
+        let (Some(masks), Some(tables)) = (self.masks(), self.classified.tables()) else { return Vec::new() };
+        self.connection.masking.settings(masks, tables)
     }
 
     /// The tables that are classified; none where nothing is protected.

@@ -46,6 +46,7 @@ mod dispatch;
 mod end;
 pub mod execute;
 pub mod explain;
+mod masking;
 pub mod open;
 mod prepared;
 mod queue;
@@ -61,6 +62,7 @@ pub mod upstream;
 
 pub use connection::{Classified, Connection, Limits, OtherKind};
 pub use execute::ToServer;
+pub use masking::Masking;
 pub use open::{Engine, OpenError, Opened, Visit};
 pub use registry::Sessions;
 pub use release::ToAgent;

@@ -145,7 +145,9 @@ impl Engine {
             })?;
             judge.shield(catalog);
         }
-        let upstream = reach(&connection, &parameters).await?;
+        let mut startup = parameters.clone();
+        startup.extend(judge.token_settings());
+        let upstream = reach(&connection, &startup).await?;
         if judge.is_shielded() && upstream.parameter("client_encoding") != Some("UTF8") {
             return Err(encoding().into());
         }
