@@ -30,7 +30,8 @@ pub fn fuzz_token(data: &[u8]) {
 fn fits(principal: &Principal, delegation: Delegation) {
     assert_eq!(principal.acts_for.is_some(), delegation == Delegation::Rfc8693);
     assert!((0..=253_402_300_799).contains(&principal.token.expires_at));
-    let record = serde_json::to_string(principal).expect("a principal is JSON");
+    // an escaped backslash may come before `u00` of a name's own
+    let record = serde_json::to_string(principal).expect("a principal is JSON").replace(r"\\", "");
     assert!(!record.contains("\\u00") && !record.contains('\u{202e}'), "a control character is accepted");
     let texts = principal.groups.iter().chain(&principal.scopes).chain([&principal.agent]);
     assert!(texts.into_iter().all(|text| !text.is_empty() && text.len() <= 512));
