@@ -29,6 +29,12 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Let an agent connect on loopback without TLS or token: adds both on the way to the gateway
     Sidecar(SidecarArguments),
+    /// The policies themselves
+    Policy {
+        /// What about them.
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Sessions in the evidence log
     Sessions {
         /// What about them.
@@ -114,6 +120,24 @@ pub struct SidecarArguments {
     /// The file with the token; read anew for each connection
     #[arg(long, value_name = "FILE", default_value = "/var/run/secrets/tokens/chaperone")]
     pub token_file: PathBuf,
+}
+
+/// `chaperone policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Run cases (who asks what, and what should be decided); exit 0 all passed, 1 some failed, 3 cannot be read
+    Test(PolicyTestArguments),
+}
+
+/// `chaperone policy test`
+#[derive(Debug, Args)]
+pub struct PolicyTestArguments {
+    /// Files of cases, YAML
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `chaperone sessions …`

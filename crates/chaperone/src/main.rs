@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
+mod policy_test;
 mod reload;
 mod resolve;
 mod serve;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{AuditCommand, Cli, Command, SessionsCommand};
+use crate::cli::{AuditCommand, Cli, Command, PolicyCommand, SessionsCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { config } => serve::run(&config).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Policy { command: PolicyCommand::Test(arguments) } => Ok(policy_test::run(&arguments)),
         Command::Sidecar(arguments) => sidecar::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit { command: AuditCommand::Verify(arguments) } => audit::verify(&arguments),
         Command::Sessions { command: SessionsCommand::Ls(arguments) } => {
