@@ -26,8 +26,20 @@ pub const BILLING: Agent = Agent {
     },
 };
 
+/// Follows patients over time without knowing who they are: record numbers as tokens, years, ZIP areas.
+pub const RESEARCH: Agent = Agent {
+    name: "research",
+    claims: || json!({"sub": "cohort-builder", "groups": ["research-agents"], "purpose": "research"}),
+};
+
+/// Counts: sees what Safe Harbor lets anybody see, and no token either.
+pub const STATISTICS: Agent = Agent {
+    name: "statistics",
+    claims: || json!({"sub": "dashboard", "groups": ["statistics-agents"], "purpose": "operations"}),
+};
+
 /// All of them.
-pub const ALL: [Agent; 2] = [CARE, BILLING];
+pub const ALL: [Agent; 4] = [CARE, BILLING, RESEARCH, STATISTICS];
 
 /// What a privacy officer wrote. The list of model versions is the line that the demo changes.
 pub const POLICY: &str = r#"// Care agents read the clinic, as long as their model's version is on the list.
@@ -64,6 +76,39 @@ when { context has purpose && context.purpose == "payment" };
 
 @id("billing-reads-no-notes")
 forbid (principal in Group::"billing-agents", action == Action::"select", resource == Table::"clinic/clinic.clinical_note");
+
+// Research follows a patient by a pseudonym of the record number. That is no Safe Harbor.
+@id("research-reads-the-clinic")
+permit (
+  principal in Group::"research-agents",
+  action in [Action::"connect", Action::"select"],
+  resource in Connection::"clinic"
+);
+
+@id("research-follows-record-numbers")
+permit (principal in Group::"research-agents", action == Action::"read_token", resource in Class::"mrn");
+
+@id("research-sees-years-and-areas")
+permit (
+  principal in Group::"research-agents",
+  action == Action::"read_partial",
+  resource
+) when { resource in Class::"birth_date" || resource in Class::"date" || resource in Class::"zip" };
+
+// Statistics see what Safe Harbor leaves (45 CFR 164.514(b)(2)).
+@id("statistics-read-the-clinic")
+permit (
+  principal in Group::"statistics-agents",
+  action in [Action::"connect", Action::"select"],
+  resource in Connection::"clinic"
+);
+
+@id("statistics-see-years-and-areas")
+permit (
+  principal in Group::"statistics-agents",
+  action == Action::"read_partial",
+  resource
+) when { resource in Class::"birth_date" || resource in Class::"date" || resource in Class::"zip" };
 
 // Stock lists hold nothing about patients.
 @id("care-keeps-the-stock")

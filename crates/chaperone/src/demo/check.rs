@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use chaperone_testkit::issuer::Bad;
 use chaperone_testkit::raw::{Client, Message, Transport};
 
-use super::agents::{Agent, BILLING, CARE};
+use super::agents::{self, Agent, BILLING, CARE, RESEARCH, STATISTICS};
 use super::setting::Setting;
 use crate::serve::runtime;
 
@@ -20,10 +20,13 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 pub fn play(setting: &mut Setting) -> Result<()> {
     let start = Instant::now();
     runtime()?.block_on(async {
+        side_by_side(setting).await?;
         masked_differently(setting).await?;
+        followed_by_token(setting).await?;
         denied_and_goes_on(setting).await?;
         bad_tokens(setting).await?;
         byte_for_byte(setting).await?;
+        drift(setting).await?;
         model_revoked(setting).await
     })?;
     setting.stop_gateway()?;
@@ -50,6 +53,98 @@ async fn agent(setting: &Setting, agent: &Agent, database: &str) -> Result<Clien
 /// The first row of the table as the database has it.
 fn raw(setting: &Setting, sql: &str) -> Result<String> {
     setting.cluster.psql_in("clinic", sql)
+}
+
+/// The same question, asked by four principals.
+async fn side_by_side(setting: &Setting) -> Result<()> {
+    const COLUMNS: [&str; 6] = ["last_name", "ssn", "mrn", "dob", "zip", "insurance_id"];
+    let sql = format!("select {} from clinic.patient where id = 1", COLUMNS.join(", "));
+    println!("      {sql}");
+    let stored: Vec<Option<String>> = raw(setting, &sql)?.split('|').map(|value| Some(value.to_owned())).collect();
+    let mut seen = vec![("stored", stored)];
+    for who in agents::ALL {
+        let mut client = agent(setting, &who, "clinic").await?;
+        seen.push((who.name, one(&client.query(&sql).await?)?));
+    }
+    print!("        {:<14}", "");
+    for who in agents::ALL {
+        print!("{:<20}", who.name);
+    }
+    println!();
+    for (n, column) in COLUMNS.iter().enumerate() {
+        print!("        {column:<14}");
+        for (_, values) in seen.iter().skip(1) {
+            let value = values.get(n).and_then(|value| value.as_deref()).unwrap_or("–");
+            let short: String = value.chars().take(18).collect();
+            print!("{short:<20}");
+        }
+        println!();
+    }
+    // which of the columns each sees at all, in the order of the list
+    let expected = [
+        ("care", [true, false, false, true, true, false]),
+        ("billing", [false, false, false, false, false, true]),
+        ("research", [false, false, true, true, true, false]),
+        ("statistics", [false, false, false, true, true, false]),
+    ];
+    for ((name, values), (expected_name, shown)) in seen.iter().skip(1).zip(expected) {
+        ensure!(*name == expected_name, "the agents are in order");
+        for (n, (value, shown)) in values.iter().zip(shown).enumerate() {
+            // a birth of long ago is hidden from everybody
+            let hidden_age = COLUMNS.get(n) == Some(&"dob") && value.is_none();
+            ensure!(value.is_some() == shown || hidden_age, "{name} sees {:?}: {value:?}", COLUMNS.get(n));
+        }
+    }
+    let raw_again = seen.iter().skip(2).flat_map(|(_, values)| values.get(1..3).unwrap_or_default());
+    let stored_values = seen.first().map(|(_, values)| values.clone()).unwrap_or_default();
+    ensure!(raw_again.flatten().all(|value| !stored_values.contains(&Some(value.clone()))), "a token is no value");
+    step("the same query for four principals: each sees what its policies say, side by side");
+    Ok(())
+}
+
+async fn followed_by_token(setting: &Setting) -> Result<()> {
+    let mut research = agent(setting, &RESEARCH, "clinic").await?;
+    let token = research.rows("select mrn from clinic.patient where id = 2").await?.join("");
+    ensure!(token.starts_with("phi_mrn_"), "a token says what it stands for: {token}");
+    let found = research.rows(&format!("select id from clinic.patient where mrn = '{token}'")).await?;
+    ensure!(found == ["2"], "a patient is found by the token: {found:?}");
+    let distinct = "select count(distinct mrn) from clinic.patient";
+    ensure!(research.rows(distinct).await?.join("") == raw(setting, distinct)?, "tokens are as distinct as numbers");
+    research.query("discard all").await?;
+    let mut again = agent(setting, &RESEARCH, "clinic").await?;
+    for client in [&mut research, &mut again] {
+        let same = client.rows("select mrn from clinic.patient where id = 2").await?.join("");
+        ensure!(same == token, "a token is the same in every session, whatever was reset: {same}");
+    }
+    let mut statistics = agent(setting, &STATISTICS, "clinic").await?;
+    ensure!(statistics.rows(distinct).await? == ["0"], "Safe Harbor has no tokens");
+    for key in ["show chaperone.k_mrn", "select current_setting('chaperone.k_mrn')", "set chaperone.k_mrn = ''"] {
+        let refused = research.query(key).await?;
+        ensure!(error(&refused).is_ok(), "the key is out of reach: {key}");
+    }
+    step("research counts, joins and finds patients by token, the same in every session; its key is out of reach");
+    Ok(())
+}
+
+/// A column is added behind everybody's back.
+async fn drift(setting: &Setting) -> Result<()> {
+    let check = || -> Result<(Option<i32>, String)> {
+        let output = Command::new(std::env::current_exe()?)
+            .args(["check", "--strict", "--config"])
+            .arg(setting.path("chaperone.yaml"))
+            .output()?;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    };
+    let (code, said) = check()?;
+    ensure!(code == Some(0), "it fits before: {said}");
+    raw(setting, "alter table clinic.patient add column maiden_name text default 'Nobody'")?;
+    let (code, said) = check()?;
+    ensure!(code == Some(1) && said.contains("clinic.patient.maiden_name"), "the new column is found: {said}");
+    let mut care = agent(setting, &CARE, "clinic").await?;
+    ensure!(care.rows("select count(maiden_name) from clinic.patient").await? == ["0"], "and is redacted meanwhile");
+    raw(setting, "alter table clinic.patient drop column maiden_name")?;
+    step("a column that nobody classified is redacted at once, and `chaperone check` finds it");
+    Ok(())
 }
 
 async fn masked_differently(setting: &Setting) -> Result<()> {

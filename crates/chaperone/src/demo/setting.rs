@@ -38,10 +38,11 @@ impl Setting {
         authority.leaf(&names)?.write_to(&gateway_tls)?;
         let database_tls = authority.leaf(&names)?.write()?;
         let cluster = Cluster::start(Options::default().tls(&database_tls))?;
-        let password = random_password()?;
+        let password = random_hex()?;
         clinic::load(&cluster, ROLE, &password)?;
         let secrets = subfolder(base, "secrets")?;
         private(&secrets.join("database"), &format!("{ROLE}\n{password}\n"))?;
+        private(&secrets.join("tokens"), &random_hex()?)?;
         fs::write(base.join("clinic.classes.yaml"), clinic::CLASSIFICATION)?;
         fs::write(subfolder(base, "policies")?.join("demo.cedar"), agents::POLICY)?;
         subfolder(base, "tokens")?;
@@ -93,6 +94,8 @@ As the care team's agent (names in clear, years of birth, ZIP areas, no SSN):
   {care}
 As the billing agent (insurance numbers in clear, no names):
   {billing}
+As the research agent (record numbers as tokens, to follow a patient without knowing who it is):
+  {research}
 Try:
   select id, first_name, last_name, ssn, dob, zip, insurance_id from clinic.patient order by id limit 5;
   select v.kind, count(*) from clinic.visit v join clinic.patient p on p.id = v.patient_id group by 1;
@@ -103,6 +106,9 @@ Stock lists without protected data, forwarded byte for byte:
 What was recorded, and whether it is sound:
   chaperone sessions ls --dir {base}/evidence
   chaperone audit verify --dir {base}/evidence
+What would become of a statement, and why; whether policies and classification fit the database:
+  chaperone explain --config {base}/chaperone.yaml --connection clinic --token-file {base}/tokens/care --sql \"select ssn from clinic.patient\"
+  chaperone check --config {base}/chaperone.yaml
 Change who may do what (it applies at once): {base}/policies/demo.cedar
 The gateway's log: {base}/gateway.log
 
@@ -110,6 +116,7 @@ Ctrl-C stops all of it and removes the folder (keep it with --keep).
 ",
             care = psql("care", "clinic"),
             billing = psql("billing", "clinic"),
+            research = psql("research", "clinic"),
             ops = psql("care", "ops"),
         )
     }
@@ -139,6 +146,7 @@ connections:
     ca: tls/ca.crt
     credential: {{ file: secrets/database }}
     classification: clinic.classes.yaml
+    tokens: {{ key: {{ file: secrets/tokens }} }}
   ops:
     postgres: localhost:{port}/ops
     ca: tls/ca.crt
@@ -172,8 +180,9 @@ fn private(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn random_password() -> Result<String> {
-    let mut bytes = [0; 24];
+/// 32 random bytes.
+fn random_hex() -> Result<String> {
+    let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
