@@ -181,7 +181,7 @@ fn number() -> impl Strategy<Value = u64> + Clone {
     prop_oneof![any::<u64>(), 0..100u64, Just((1 << 53) - 1), Just(1 << 53)]
 }
 
-fn table() -> impl Strategy<Value = TableName> {
+fn table() -> impl Strategy<Value = TableName> + Clone {
     (text(8), text(8)).prop_map(|(schema, name)| TableName::new(schema, name))
 }
 
