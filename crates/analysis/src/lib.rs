@@ -33,6 +33,7 @@
 mod allow;
 pub mod catalog;
 mod depth;
+pub mod discover;
 pub mod drift;
 mod facts;
 mod fuzz;

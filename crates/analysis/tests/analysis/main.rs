@@ -2,6 +2,7 @@
 //! in nothing but their protected data.
 
 mod clinic;
+mod discover;
 mod drift;
 mod facts;
 mod golden;

@@ -1,0 +1,255 @@
+//! What is proposed for four schemas, against what a person says of them. The truth files were written before the
+//! heuristics; a rule that is made for a column of theirs is no rule.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chaperone_analysis::catalog::Rows;
+use chaperone_analysis::discover::{About, Confidence, Proposal, QUERIES, Snapshot, propose, propose_with};
+use chaperone_model::{Class, TableClasses, TableName};
+use chaperone_testkit::postgres::{Cluster, Options};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+const SCHEMAS: [(&str, &str, &str); 4] = [
+    ("omop", include_str!("discover/omop.sql"), include_str!("discover/omop.truth")),
+    ("mimic", include_str!("discover/mimic.sql"), include_str!("discover/mimic.truth")),
+    ("saas", include_str!("discover/saas.sql"), include_str!("discover/saas.truth")),
+    ("odd", include_str!("discover/odd.sql"), include_str!("discover/odd.truth")),
+];
+
+/// Reads a database's definitions as `chaperone discover` does.
+async fn snapshot(cluster: &Cluster, database: &str) -> Snapshot {
+    let config = cluster.conn_string_for(database, "postgres", cluster.password());
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.unwrap();
+    let mut answers: Vec<Rows> = Vec::new();
+    for query in QUERIES {
+        let messages = client.simple_query(query).await.unwrap();
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|n| row.get(n).map(str::to_owned)).collect()),
+            _ => None,
+        });
+        answers.push(rows.collect());
+    }
+    Snapshot::load(&answers).unwrap()
+}
+
+/// `schema.table: column class, …`
+fn truth(text: &str) -> BTreeMap<(TableName, String), Class> {
+    let mut truth = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (table, columns) = line.split_once(": ").unwrap();
+        let (schema, name) = table.split_once('.').unwrap();
+        for column in columns.split(", ") {
+            let (column, class) = column.split_once(' ').unwrap();
+            let class = Class::ALL.into_iter().find(|c| c.name() == class).unwrap_or_else(|| panic!("{class}"));
+            let twice = truth.insert((TableName::new(schema, name), column.to_owned()), class);
+            assert_eq!(twice, None, "{table}.{column}");
+        }
+    }
+    truth
+}
+
+#[test]
+fn nothing_protected_is_proposed_as_none() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut leaks = Vec::new();
+    for (name, sql, expected) in SCHEMAS {
+        cluster.create_database(name, "postgres").unwrap();
+        cluster.psql_in(name, sql).unwrap();
+        let proposal = propose(&runtime.block_on(snapshot(&cluster, name)));
+        let truth = truth(expected);
+        let columns: usize = proposal.tables.iter().map(|table| table.columns.len()).sum();
+        assert_eq!(columns, truth.len(), "{name}: the truth is about other columns");
+        leaks.extend(judged(name, &proposal, &truth));
+        keeps_its_word(&proposal);
+        if let Some(expected) = subjects(name) {
+            for (table, subject) in expected {
+                let found = proposal.tables.iter().find(|proposal| proposal.table.to_string() == *table).unwrap();
+                assert_eq!(found.subject.as_deref(), *subject, "{table}");
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "protected, but proposed as `none`:\n{}", leaks.join("\n"));
+}
+
+/// Prints precision and recall of each class, and gives what must not be.
+fn judged(name: &str, proposal: &Proposal, truth: &BTreeMap<(TableName, String), Class>) -> Vec<String> {
+    let mut leaks = Vec::new();
+    // by class: proposed, true, both
+    let mut counts: BTreeMap<Class, (u32, u32, u32)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut covered = 0;
+    for table in &proposal.tables {
+        for column in &table.columns {
+            let key = (table.table.clone(), column.name.clone());
+            let expected = *truth.get(&key).unwrap_or_else(|| panic!("no truth of {}.{}", key.0, key.1));
+            counts.entry(column.class).or_default().0 += 1;
+            counts.entry(expected).or_default().1 += 1;
+            covered += u32::from(column.class.is_protected() == expected.is_protected());
+            if column.class == expected {
+                counts.entry(expected).or_default().2 += 1;
+                continue;
+            }
+            let line = format!(
+                "{}.{}: {} ({}: {}), truly {}",
+                table.table,
+                column.name,
+                column.class.name(),
+                column.confidence.name(),
+                column.reason,
+                expected.name()
+            );
+            if column.class == Class::None {
+                leaks.push(line.clone());
+            }
+            wrong.push(line);
+        }
+    }
+    println!("{name}: {} columns, {covered} rightly protected or not", truth.len());
+    println!("  {:<14} {:>8} {:>5} {:>6} {:>9} {:>6}", "class", "proposed", "true", "right", "precision", "recall");
+    for (class, (proposed, real, both)) in counts {
+        let share = |of: u32| if of == 0 { "-".to_owned() } else { format!("{:.2}", f64::from(both) / f64::from(of)) };
+        println!("  {:<14} {proposed:>8} {real:>5} {both:>6} {:>9} {:>6}", class.name(), share(proposed), share(real));
+    }
+    if std::env::var_os("DISCOVER_WRONG").is_some() {
+        wrong.iter().for_each(|line| println!("  {line}"));
+    }
+    leaks
+}
+
+/// What holds for every proposal.
+fn keeps_its_word(proposal: &Proposal) {
+    for table in &proposal.tables {
+        for column in &table.columns {
+            assert!(!column.reason.is_empty());
+            assert!(
+                column.class != Class::None || column.confidence > Confidence::Low,
+                "{}.{}",
+                table.table,
+                column.name
+            );
+        }
+        if let Some(subject) = &table.subject {
+            assert!(table.columns.iter().any(|column| column.name == *subject));
+        }
+    }
+    // the file says the same
+    #[derive(serde::Deserialize)]
+    struct File {
+        tables: BTreeMap<TableName, TableClasses>,
+    }
+    let file: File = serde_saphyr::from_str(&proposal.write()).unwrap();
+    assert_eq!(file.tables.len(), proposal.tables.len());
+    for table in &proposal.tables {
+        let written = &file.tables[&table.table];
+        assert_eq!(written.subject, table.subject);
+        assert_eq!(written.columns.len(), table.columns.len());
+        assert!(table.columns.iter().all(|column| written.columns[&column.name] == column.class));
+    }
+}
+
+type Subjects = &'static [(&'static str, Option<&'static str>)];
+
+fn subjects(name: &str) -> Option<Subjects> {
+    match name {
+        "omop" => Some(&[
+            ("omop.person", Some("person_id")),
+            ("omop.measurement", Some("person_id")),
+            ("omop.concept", None),
+            ("omop.note_nlp", None),
+        ]),
+        "mimic" => Some(&[
+            ("mimic_hosp.patients", Some("subject_id")),
+            ("mimic_hosp.emar", Some("subject_id")),
+            ("mimic_icu.chartevents", None),
+        ]),
+        "saas" => Some(&[
+            ("app.Clients", Some("id")),
+            ("app.ChartNotes", Some("clientId")),
+            ("app.InvoiceLines", None),
+            ("legacy.tbl_pnt_mstr", Some("pnt_cd")),
+            ("legacy.tbl_cons", Some("pnt_cd")),
+        ]),
+        _ => None,
+    }
+}
+
+/// The answers of a database of many tables, each linked to the one before it.
+fn many(tables: u32) -> Vec<Rows> {
+    let text = |values: &[&str]| values.iter().map(|v| (*v != "NULL").then(|| (*v).to_owned())).collect::<Vec<_>>();
+    let (mut relations, mut columns, mut constraints) = (Rows::new(), Rows::new(), Rows::new());
+    let names = [
+        "id",
+        "parentRecordId",
+        "patientLastName",
+        "dateOfBirth",
+        "admittime",
+        "zipcode",
+        "noteText",
+        "labValueNumeric",
+        "xqzzyabcdefghijklmnop",
+        "insurancePolicyNumber",
+        "statusCode",
+        "isActive",
+        "createdAt",
+        "weightKg",
+        "homePhone",
+        "emailAddress",
+        "attribute17",
+        "diagnosisCode",
+        "medicalRecordNumber",
+        "freeTextCommentField",
+    ];
+    for table in 0..tables {
+        let oid = (20_000 + table).to_string();
+        relations.push(text(&[&oid, "s", &format!("visitRecordDetail{table}"), "r", "NULL"]));
+        for (at, name) in names.iter().enumerate() {
+            let number = (at + 1).to_string();
+            let (type_oid, ty) = if at < 2 { ("23", "int4") } else { ("25", "text") };
+            let comment = "Comment of a definer, with some words about the column and what it may be used for";
+            columns.push(text(&[
+                &oid, &number, name, type_oid, type_oid, ty, "b", "NULL", "NULL", "NULL", "-1", ty, "f", "f", "f",
+                comment,
+            ]));
+        }
+        constraints.push(text(&[&oid, "0", "p", "1", "0", "NULL", "NULL"]));
+        if table > 0 {
+            let parent = (20_000 + table - 1).to_string();
+            constraints.push(text(&[&oid, "0", "f", "2", &parent, "1", "NULL"]));
+        }
+    }
+    vec![Rows::new(), relations, columns, constraints, Rows::new(), Rows::new(), Rows::new(), Rows::new(), Rows::new()]
+}
+
+/// 100,000 columns are read in one pass: each table once, whatever refers to it.
+#[test]
+fn large_schemas_are_one_pass() {
+    let snapshot = Snapshot::load(&many(5_000)).unwrap();
+    let mut seen = Vec::new();
+    let proposal = propose_with(&snapshot, |done, of| {
+        assert_eq!(of, 5_000);
+        seen.push(done);
+    });
+    assert_eq!(seen, (1..=5_000).collect::<Vec<_>>());
+    assert_eq!(proposal.tables.len(), 5_000);
+    let by_class: HashMap<Class, usize> =
+        proposal.tables.iter().flat_map(|table| &table.columns).fold(HashMap::new(), |mut counts, column| {
+            *counts.entry(column.class).or_default() += 1;
+            counts
+        });
+    assert_eq!(by_class[&Class::Mrn], 5_000);
+    assert!(proposal.tables.iter().all(|table| table.about != About::NoPerson));
+}
+
+#[test]
+fn answers_of_another_shape_are_refused() {
+    assert!(Snapshot::load(&[]).is_err());
+    let mut answers = many(2);
+    answers[2][3].truncate(5);
+    assert!(Snapshot::load(&answers).is_err());
+    let mut answers = many(2);
+    answers[3][0][2] = None;
+    assert!(Snapshot::load(&answers).is_err());
+}
