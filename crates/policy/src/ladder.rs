@@ -110,13 +110,10 @@ impl Authority {
     /// Empty if the question cannot even be asked.
     fn outcomes<'a>(&self, first: &HashMap<Kind<'a>, (&'a TableName, &'a str, Class)>) -> HashMap<Kind<'a>, Outcome> {
         let Ok(asker) = &self.asker else { return HashMap::new() };
-        let (Ok(entities), Ok(context)) = (asker.entities_with_columns(first.values().copied()), asker.lasting())
-        else {
-            return HashMap::new();
-        };
+        let Ok(entities) = asker.entities_with_columns(first.values().copied()) else { return HashMap::new() };
         let outcome = |column: (&TableName, &str, Class)| {
             let (_, _, class) = column;
-            climb(class, |ask| self.ask_column(ask, column, &entities, &context))
+            climb(class, |ask| self.ask_column(ask, column, &entities, asker.lasting()))
         };
         first.iter().map(|(kind, column)| (*kind, outcome(*column))).collect()
     }

@@ -1,7 +1,8 @@
 //! One session's side of a Cedar request: entities and context, built once from the verified principal.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression as Value};
 use chaperone_model::{Class, Principal, TableName};
@@ -22,7 +23,9 @@ fn broken(error: impl std::fmt::Display) -> Broken {
 pub(crate) struct Asker {
     connection: String,
     entities: Entities,
-    context: Vec<(String, Value)>,
+    /// What holds for the whole session, and the same as Cedar wants it.
+    lasting: Vec<(String, Value)>,
+    context: Context,
 }
 
 impl Asker {
@@ -32,8 +35,13 @@ impl Asker {
         let mut entities: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
         entities.push(Entity::new(agent, attributes(principal), groups).map_err(broken)?);
         entities.push(Entity::with_uid(schema::connection(connection)));
-        let entities = Entities::from_entities(entities, Some(&schema::PARSED)).map_err(broken)?;
-        Ok(Asker { connection: connection.to_owned(), entities, context: context(principal) })
+        // with the schema Cedar compares them with it, and adds an entity for each action, which nothing looks at and
+        // which would be copied for each table
+        Entities::from_entities(entities.iter().cloned(), Some(&schema::PARSED)).map_err(broken)?;
+        let entities = Entities::from_entities(entities, None).map_err(broken)?;
+        let lasting = context(principal);
+        let context = Context::from_pairs(lasting.iter().cloned()).map_err(broken)?;
+        Ok(Asker { connection: connection.to_owned(), entities, lasting, context })
     }
 
     /// The connection, or one of its tables.
@@ -70,9 +78,8 @@ impl Asker {
         let mut added: HashMap<EntityUid, Entity> = HashMap::new();
         for (name, column, class) in columns {
             let Resource { uid, within } = self.column((name, column, class));
-            let table_uid = schema::table(&self.connection, name);
-            if !added.contains_key(&table_uid) {
-                added.insert(table_uid, table(&self.connection, name)?);
+            if let Entry::Vacant(place) = added.entry(schema::table(&self.connection, name)) {
+                place.insert(table(&self.connection, name)?);
             }
             let attributes = HashMap::from([("name".to_owned(), text(column))]);
             added.insert(uid.clone(), Entity::new(uid, attributes, within.into_iter().collect()).map_err(broken)?);
@@ -81,16 +88,16 @@ impl Asker {
     }
 
     /// The context of a question about a column: what holds for the whole session.
-    pub(crate) fn lasting(&self) -> Result<Context, Broken> {
-        Context::from_pairs(self.context.clone()).map_err(broken)
+    pub(crate) fn lasting(&self) -> &Context {
+        &self.context
     }
 
     /// The context at `now` (seconds since the Unix epoch), with a statement's facts where the action is one. What no
     /// policy reads is left out: making it costs more than the decision. Should one read it nevertheless, it fails, and
     /// so denies.
     pub(crate) fn context(&self, now: i64, facts: Option<&Shape<'_>>, reads: Reads) -> Result<Context, Broken> {
-        let mut context = self.context.clone();
-        let mut put = |name: &str, value: Value| context.push((name.to_owned(), value));
+        let mut changing = Vec::new();
+        let mut put = |name: &str, value: Value| changing.push((name.to_owned(), value));
         if reads.now {
             put("now", datetime(now)?);
         }
@@ -112,7 +119,10 @@ impl Asker {
                 put("estimated_rows", Value::new_long(rows));
             }
         }
-        Context::from_pairs(context).map_err(broken)
+        if changing.is_empty() {
+            return Ok(self.context.clone());
+        }
+        Context::from_pairs(self.lasting.iter().cloned().chain(changing)).map_err(broken)
     }
 }
 
