@@ -97,6 +97,12 @@ pub struct ExplainArguments {
     /// A file with the statement; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Policies in place of those of the configuration: ones to try, or old ones (`chaperone policy restore`)
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// A classification in place of the connection's
+    #[arg(long, value_name = "FILE")]
+    pub classification: Option<PathBuf>,
     /// Show what is seen of every column, not only those of the tables that the statement names
     #[arg(long)]
     pub all: bool,
@@ -127,6 +133,21 @@ pub struct SidecarArguments {
 pub enum PolicyCommand {
     /// Run cases (who asks what, and what should be decided); exit 0 all passed, 1 some failed, 3 cannot be read
     Test(PolicyTestArguments),
+    /// Take a version that once decided out of the evidence log: policies as a folder, a classification as a file
+    Restore(RestoreArguments),
+}
+
+/// `chaperone policy restore`
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The version, as records and `sessions show` name it
+    pub version: String,
+    /// The folder of the evidence log
+    #[arg(long, value_name = "DIR", env = "CHAPERONE_EVIDENCE")]
+    pub dir: PathBuf,
+    /// Where to put it; must not exist yet
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
 }
 
 /// `chaperone policy test`

@@ -20,7 +20,19 @@ const LARGEST: u64 = 16 << 20;
 
 /// Explains; 0 where the statement would run, 1 where it would be refused.
 pub fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
-    let (config, text) = Config::read(&arguments.config)?;
+    let (mut config, text) = Config::read(&arguments.config)?;
+    if let Some(folder) = &arguments.policies {
+        config.policies.clone_from(folder);
+    }
+    if let Some(file) = &arguments.classification {
+        let Some(connection) = config.connections.get_mut(&arguments.connection) else {
+            bail!("there is no connection `{}` in the configuration", arguments.connection);
+        };
+        if connection.phi.is_some() {
+            bail!("connection `{}` declares no protected data, so no classification applies", arguments.connection);
+        }
+        connection.classification = Some(file.clone());
+    }
     let resolved = resolve::resolve(config, &text)?;
     let statement = statement(arguments)?;
     crate::serve::runtime()?.block_on(async {

@@ -10,6 +10,7 @@ mod explain;
 mod policy_test;
 mod reload;
 mod resolve;
+mod restore;
 mod serve;
 mod sessions;
 mod sidecar;
@@ -52,6 +53,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Policy { command: PolicyCommand::Test(arguments) } => Ok(policy_test::run(&arguments)),
+        Command::Policy { command: PolicyCommand::Restore(arguments) } => {
+            restore::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Command::Sidecar(arguments) => sidecar::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit { command: AuditCommand::Verify(arguments) } => audit::verify(&arguments),
         Command::Sessions { command: SessionsCommand::Ls(arguments) } => {

@@ -191,7 +191,7 @@ fn unbound(policies: &PolicySet, unclassified: &BTreeSet<&str>) -> Vec<String> {
 }
 
 /// The first 16 bytes of a SHA-256, in hex: names a text in records.
-fn digest(text: &[u8]) -> String {
+pub fn digest(text: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text);
     digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

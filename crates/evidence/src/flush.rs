@@ -17,10 +17,11 @@ pub(crate) fn run(queue: &Arc<Queue>, mut journal: Journal, durable: &Sender<Vec
     while queue.take(&mut items).is_some() {
         if let Err(error) = journal.append(&items) {
             tracing::error!(error = &error as &dyn std::error::Error, "records cannot be made durable");
+            // first, so that whoever learns of the failure finds the log failed
+            queue.fail(error.clone());
             for item in items.drain(..) {
                 item.resolve(Err(error.clone()));
             }
-            queue.fail(error);
             return;
         }
         let mut entries = Vec::with_capacity(items.len() * 512);

@@ -83,6 +83,50 @@ async fn a_classification_changes_under_running_sessions_and_what_decided_is_kep
     assert_eq!(versions[0], versions[2]);
     assert_ne!(versions[0], versions[1]);
 
+    // what decided then can be asked again: with the classification of then the column was masked
+    let then = gateway.path("then.yaml");
+    let restored =
+        chaperone(&gateway, &["policy", "restore", &versions[1], "--dir", dir_text, "--out", then.to_str().unwrap()]);
+    assert!(restored.status.success(), "{}", text(&restored));
+    let claims = format!(r#"{{"iss": "{}", "sub": "test-agent", "groups": ["agents"]}}"#, gateway.issuer.url());
+    std::fs::write(gateway.path("claims.json"), claims).unwrap();
+    let again = |classification: &str| {
+        let claims = gateway.path("claims.json");
+        let arguments = [
+            "explain",
+            "--connection",
+            "clinic",
+            "--claims",
+            claims.to_str().unwrap(),
+            "--classification",
+            classification,
+            "--sql",
+            sex,
+        ];
+        text(&chaperone(&gateway, &arguments))
+    };
+    assert!(
+        again(then.to_str().unwrap()).contains("clinic.patient.sex                  redacted"),
+        "{}",
+        again(then.to_str().unwrap())
+    );
+    assert!(again(gateway.path("classes.yaml").to_str().unwrap()).contains("clinic.patient.sex                  raw"));
+    // and so can policies
+    let opened = shown.lines().next().map(|line| serde_json::from_str::<Value>(line).unwrap()).unwrap();
+    let policies = gateway.path("policies-then");
+    let version = opened["policy_version"].as_str().unwrap();
+    let restored =
+        chaperone(&gateway, &["policy", "restore", version, "--dir", dir_text, "--out", policies.to_str().unwrap()]);
+    assert!(restored.status.success(), "{}", text(&restored));
+    let (now, then) = (gateway.path("policies/test.cedar"), policies.join("test.cedar"));
+    assert_eq!(std::fs::read_to_string(now).unwrap(), std::fs::read_to_string(then).unwrap());
+    for bad in ["", "..", "../keys", "0123456789abcdef0123456789abcdef"] {
+        let out = gateway.path("nowhere");
+        let refused =
+            chaperone(&gateway, &["policy", "restore", bad, "--dir", dir_text, "--out", out.to_str().unwrap()]);
+        assert!(!refused.status.success() && !out.exists(), "{bad}");
+    }
+
     // and what decided is there, by its digest
     let kept = dir.join("versions").join(&versions[1]);
     let text = std::fs::read_to_string(&kept).unwrap();
