@@ -146,7 +146,7 @@ fn key(setting: &str, digits: usize, part: &str) -> String {
     format!(
         "(SELECT pg_catalog.decode({part}, 'hex') \
          FROM (SELECT pg_catalog.current_setting('{setting}', true) AS k) chaperone_z \
-         WHERE pg_catalog.length(chaperone_z.k) OPERATOR(pg_catalog.=) {digits} \
+         WHERE pg_catalog.char_length(chaperone_z.k) OPERATOR(pg_catalog.=) {digits} \
          AND pg_catalog.translate(chaperone_z.k, '0123456789abcdef', '') OPERATOR(pg_catalog.=) '')"
     )
 }
