@@ -4,6 +4,7 @@
 //! words (a purpose that one of them compares with, a version of a model) and from what any agent can do (write a
 //! `WHERE`), so nothing but policy is told.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use chaperone_model::{Action, AiModel, Need, Principal};
@@ -16,6 +17,8 @@ use crate::set::PolicyId;
 
 /// Statements with more unmet needs get no advice.
 const MOST_NEEDS: usize = 16;
+/// Questions that are asked in search of what would help: each costs as much as a decision.
+const MOST_ASKED: usize = 48;
 /// Other purposes, and other models, that are tried.
 const MOST_TRIED: usize = 8;
 /// Policies, and attributes that they look at, that are named.
@@ -55,8 +58,14 @@ impl Authority {
         let permitted = |asker: &Asker, need: &Need, shape: Option<&Shape<'_>>| {
             self.refused_table(need).is_none() && matches!(self.ask_as(asker, need, shape, now), Verdict::Permitted(_))
         };
-        let all =
-            |asker: &Asker, shape: Option<&Shape<'_>>| denied.iter().all(|(need, _)| permitted(asker, need, shape));
+        let left = Cell::new(MOST_ASKED);
+        let all = |asker: &Asker, shape: Option<&Shape<'_>>| {
+            denied.iter().all(|(need, _)| {
+                let some = left.get() > 0;
+                left.set(left.get().saturating_sub(1));
+                some && permitted(asker, need, shape)
+            })
+        };
         let rules: Vec<&Rule> = denied.iter().flat_map(|(need, _)| self.rules_about(asker, need)).collect();
 
         let mut helps = None;

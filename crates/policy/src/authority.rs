@@ -36,7 +36,7 @@ pub struct Authority {
     pub(crate) masked: BTreeSet<TableName>,
     /// What `masks` last answered: every permit carries it. Empty before, so that everything is redacted.
     pub(crate) vector: Arc<Masks>,
-    /// What tables hold, as far as it was asked for; of live columns where `masks` has seen them.
+    /// What the tables hold whose live columns `masks` has seen.
     pub(crate) held: HashMap<TableName, Classes>,
     session: SessionId,
     version: Arc<str>,
@@ -140,11 +140,12 @@ impl Authority {
         }
         let connect = [Need { action: Action::Connect, table: None }];
         let needs = if facts.needs.is_empty() { &connect[..] } else { &facts.needs };
+        let reads_classes = needs.iter().any(|need| self.slice(Ask::Act(need.action)).reads.classes);
         let shape = Shape {
             kind: &facts.kind,
             has_where: facts.has_where,
             tables: tables(needs),
-            classes: self.classes(needs),
+            classes: if reads_classes { self.classes(needs) } else { Classes::default() },
             estimated_rows: estimated_rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)),
         };
 
@@ -161,6 +162,8 @@ impl Authority {
             let (policy_version, masks) = (self.version.clone(), self.vector.clone());
             return Decision::Allow(Permit { statement, policy_version, policies, masks });
         }
+        // other actions' policies may read what those of this statement do not
+        let shape = Shape { classes: self.classes(needs), ..shape };
         let advice = self.advice(&denied, Some(&shape), now);
         let mut policies: Vec<PolicyId> = denied.iter().flat_map(|(_, v)| v.policies()).cloned().collect();
         policies.sort();
@@ -214,12 +217,9 @@ impl Authority {
     }
 
     /// The classes that the tables of a statement hold.
-    fn classes(&mut self, needs: &[Need]) -> Classes {
+    fn classes(&self, needs: &[Need]) -> Classes {
         let Classification::Tables(tables) = &*self.classification else { return Classes::default() };
         let unknown = Classes::of([Class::Unknown]);
-        if !needs.iter().any(|need| self.slice(Ask::Act(need.action)).reads.classes) {
-            return unknown;
-        }
         let mut all = Classes::default();
         for need in needs.iter().filter(|need| need.action != Action::Connect) {
             let Some(table) = &need.table else {

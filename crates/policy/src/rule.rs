@@ -99,6 +99,14 @@ impl Rule {
         }
     }
 
+    /// What its scope's resource must be, or be in; `None` if it is not named.
+    pub(crate) fn anchor(&self) -> Option<&EntityUid> {
+        match &self.resources {
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => None,
+            ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => Some(uid),
+        }
+    }
+
     /// Whether what it says depends on more of a resource than its connection and its class.
     pub(crate) fn tells_tables_apart(&self) -> bool {
         self.tells_tables_apart

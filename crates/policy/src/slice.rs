@@ -25,8 +25,10 @@ pub(crate) struct Resource {
 
 /// The policies whose scope can match one agent and one action.
 pub(crate) struct Slice {
-    /// Places in the set's rules.
-    rules: Vec<usize>,
+    /// Places in the set's rules, by what a rule's resource must be or be in.
+    anchored: HashMap<EntityUid, Vec<usize>>,
+    /// Places of rules that name no resource.
+    anywhere: Vec<usize>,
     /// What any of them reads.
     pub(crate) reads: Reads,
     pub(crate) forbids: bool,
@@ -38,19 +40,31 @@ impl Slice {
     pub(crate) fn new(policies: &PolicySet, ask: Ask, agent: &EntityUid, groups: &[EntityUid]) -> Slice {
         let concerns = |(_, rule): &(usize, &Rule)| rule.covers(ask) && rule.concerns(agent, groups);
         let rules: Vec<(usize, &Rule)> = policies.rules.iter().enumerate().filter(concerns).collect();
+        let (mut anchored, mut anywhere): (HashMap<EntityUid, Vec<usize>>, Vec<usize>) = Default::default();
+        for (place, rule) in &rules {
+            match rule.anchor() {
+                Some(uid) => anchored.entry(uid.clone()).or_default().push(*place),
+                None => anywhere.push(*place),
+            }
+        }
         Slice {
             reads: rules.iter().fold(Reads::default(), |all, (_, rule)| all.and(rule.reads)),
             forbids: rules.iter().any(|(_, rule)| rule.forbids()),
             tells_tables_apart: rules.iter().any(|(_, rule)| rule.tells_tables_apart()),
-            rules: rules.into_iter().map(|(place, _)| place).collect(),
+            anchored,
+            anywhere,
             sets: Mutex::default(),
         }
     }
 
     /// Those whose scope matches the resource too.
     pub(crate) fn about<'p>(&self, policies: &'p PolicySet, resource: &Resource) -> About<'p> {
-        let rules = self.rules.iter().filter_map(|place| Some((*place, policies.rules.get(*place)?)));
-        About { rules: rules.filter(|(_, rule)| rule.is_about(&resource.uid, &resource.within)).collect() }
+        let anchors = std::iter::once(&resource.uid).chain(&resource.within);
+        let places = anchors.filter_map(|uid| self.anchored.get(uid)).chain([&self.anywhere]).flatten();
+        let rules = places.filter_map(|place| Some((*place, policies.rules.get(*place)?)));
+        let mut rules: Vec<_> = rules.filter(|(_, rule)| rule.is_about(&resource.uid, &resource.within)).collect();
+        rules.sort_by_key(|(place, _)| *place);
+        About { rules }
     }
 
     /// The same in Cedar's form.

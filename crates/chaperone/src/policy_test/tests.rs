@@ -17,6 +17,18 @@ fn with_ending(folder: &Path, ending: &str) -> Vec<PathBuf> {
     paths
 }
 
+/// A folder with everything that is in the packs' folder.
+fn copied() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("testing")).unwrap();
+    for path in with_ending(&packs(), "").into_iter().chain(with_ending(&packs().join("testing"), "")) {
+        if path.is_file() {
+            fs::copy(&path, copy.path().join(path.strip_prefix(packs()).unwrap())).unwrap();
+        }
+    }
+    copy
+}
+
 /// The report on one file, or why it cannot be had.
 fn tested(path: &Path) -> Result<Report, String> {
     let mut report = Report::default();
@@ -57,13 +69,7 @@ fn every_pack_does_what_its_cases_say() {
 /// A case for every rule: whichever is taken out, its pack's cases fail.
 #[test]
 fn no_rule_of_a_pack_is_without_a_case() {
-    let copy = tempfile::tempdir().unwrap();
-    fs::create_dir(copy.path().join("testing")).unwrap();
-    for path in with_ending(&packs(), "").into_iter().chain(with_ending(&packs().join("testing"), "")) {
-        if path.is_file() {
-            fs::copy(&path, copy.path().join(path.strip_prefix(packs()).unwrap())).unwrap();
-        }
-    }
+    let copy = copied();
     for path in with_ending(&packs(), ".cedar") {
         let text = fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -206,4 +212,20 @@ fn exit_codes_and_json() {
     assert_eq!((json["passed"].as_u64(), json["failed"].as_u64()), (Some(0), Some(1)));
     assert_eq!(json["cases"][0]["decision"], "allow");
     assert_eq!(json["cases"][0]["policies"][0], "reads");
+}
+
+/// The example of `docs/policy.md`, and what it shows of a policy that was loosened.
+#[test]
+fn the_example_in_the_documents_runs() {
+    let document = include_str!("../../../../docs/policy.md");
+    let block = |after: &str| document.split(after).nth(1).unwrap().split("```").next().unwrap();
+    let folder = copied();
+    let path = folder.path().join("care.test.yaml");
+    fs::write(&path, block("```yaml\n")).unwrap();
+    assert!(tested(&path).unwrap().to_string().ends_with("2 passed, 0 failed\n"));
+    let care = folder.path().join("care.cedar");
+    let loose =
+        fs::read_to_string(&care).unwrap().replacen("context.purpose == \"treatment\"", "context.purpose != \"x\"", 1);
+    fs::write(&care, loose).unwrap();
+    assert_eq!(tested(&path).unwrap().to_string(), block("$ chaperone policy test care.test.yaml\n"));
 }

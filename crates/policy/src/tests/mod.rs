@@ -2,6 +2,7 @@
 
 mod advice;
 mod authority;
+mod documents;
 mod facts;
 mod ladder;
 mod set;
