@@ -4,7 +4,8 @@ use chaperone_model::Class;
 
 use super::family::{self, Family};
 use super::lexicon::{
-    CODED, DEMOGRAPHIC, DESCRIBES, FLAGGED, LISTED, LOOKUPS, MEASURED, ORDINAL, PATIENTS, PEOPLE, VOCABULARY, WARNINGS,
+    CODED, DEMOGRAPHIC, DESCRIBES, FLAGGED, HOUSEKEEPING, LISTED, LOOKUPS, MEASURED, ORDINAL, PATIENTS, PEOPLE, PLACES,
+    VOCABULARY, WARNINGS,
 };
 use super::load::{Column, Relation};
 use super::phrases::{self, Hit};
@@ -175,7 +176,10 @@ impl View<'_> {
             return protected(Class::BirthDate, confidence, format!("type date and name says `{}`", hit.phrase));
         }
         match self.table.about {
-            About::NoPerson => harmless(Medium, "a date of a table about no person"),
+            About::NoPerson if self.words.iter().all(|word| HOUSEKEEPING.contains(word)) => {
+                harmless(Medium, "a date of a table about no person")
+            }
+            About::NoPerson => protected(Class::Date, Low, "type date; its name does not say of what"),
             About::Patient | About::People | About::Linked => protected(Class::Date, High, "type date"),
             About::Unsure => protected(Class::Date, Medium, "type date; the table may be about people"),
         }
@@ -209,15 +213,12 @@ impl View<'_> {
         {
             return opinion;
         }
-        let speaking = |hit: &&Hit| self.plausible(hit) && (!is_id || is_identifier(hit, self.family));
+        let speaking = |hit: &&Hit| self.plausible(hit) && (!is_id || self.is_identifier(hit));
         if let Some(hit) = self.hits.iter().rfind(speaking) {
             return self.spoken(hit, is_id);
         }
         if let Some(opinion) = self.key(is_id) {
             return opinion;
-        }
-        if let Some(hit) = self.hits.last() {
-            return undecided(format!("name says `{}`, which its type cannot hold", hit.phrase));
         }
         match self.family {
             Family::Integer | Family::Number => self.number(),
@@ -272,7 +273,7 @@ impl View<'_> {
                 || self.table.words.contains(word)
         };
         let generic = ["name", "description", "text", "plan"];
-        let only_describes = self.words.iter().all(|word| about_things(&word) && *word != OTHER);
+        let only_describes = self.words.iter().all(|word| about_things(word) && *word != OTHER);
         (only_describes && self.hits.iter().all(|hit| generic.contains(&hit.phrase))).then(|| {
             if is_id && self.column.from_sequence {
                 return self.made("filled by a sequence");
@@ -319,15 +320,15 @@ impl View<'_> {
 
     fn number(&self) -> Opinion {
         let head = self.head();
+        if self.may_be_place(head) {
+            return undecided(format!("in a table with addresses, `{head}` may be part of one"));
+        }
         let tail_is_harmless = self.tail_is_harmless();
         if tail_is_harmless || [ORDINAL, FLAGGED, LISTED, DEMOGRAPHIC].iter().any(|list| list.contains(&head)) {
             return harmless(Medium, format!("a number, and name ends in `{head}`"));
         }
         let measured = self.words.iter().find(|word| MEASURED.contains(word));
-        let clear = match self.family {
-            Family::Number => !["number", "id", "code"].contains(&head),
-            _ => !["number", "id", "code", OTHER].contains(&head),
-        };
+        let clear = !["number", "id", "code"].contains(&head) && (head != OTHER || self.column.fraction);
         if let Some(word) = measured.filter(|_| clear) {
             return harmless(Medium, format!("a number, and name says `{word}`"));
         }
@@ -346,6 +347,12 @@ impl View<'_> {
         hits.last().is_some_and(|hit| hit.class == Class::None && hit.end == self.words.len())
     }
 
+    /// Whether the column may be one part of an address that the table has in several.
+    fn may_be_place(&self, head: &str) -> bool {
+        let mut hits = self.table.columns.iter().flat_map(|(_, hits)| hits);
+        PLACES.contains(&head) && hits.any(|hit| matches!(hit.class, Class::Address | Class::Zip))
+    }
+
     /// Whether another column of the table holds a unit or a test's code.
     fn beside_units(&self) -> bool {
         let mut others = self.table.columns.iter().enumerate().filter(|(at, _)| *at != self.at);
@@ -356,7 +363,11 @@ impl View<'_> {
         let head = self.head();
         let short = |limit: i32| self.column.limit.is_some_and(|length| length <= limit);
         let before = self.words.iter().rev().filter(|word| **word != NUMBER).nth(1).copied().unwrap_or("");
-        if VOCABULARY.contains(&head) || head == "code" && VOCABULARY.contains(&before) {
+        if self.may_be_place(head) {
+            return undecided(format!("in a table with addresses, `{head}` may be part of one"));
+        }
+        let known = |word: &str| VOCABULARY.contains(&word) && (word != "concept" || short(SHORT));
+        if known(head) || head == "code" && known(before) {
             return harmless(
                 Medium,
                 format!("a code of a vocabulary: `{}`", if head == "code" { before } else { head }),
@@ -378,6 +389,21 @@ impl View<'_> {
             return undecided(format!("name says `{head}`, not what of it"));
         }
         undecided("nothing in its name says what it holds")
+    }
+
+    /// Whether a phrase in the name of an identifier speaks of the identifier itself: `note_id` holds no note, and
+    /// `device_type_id` no device's number.
+    fn is_identifier(&self, hit: &Hit) -> bool {
+        let next_to_it = self.words.iter().rposition(|word| *word != NUMBER).is_some_and(|head| hit.end >= head);
+        match hit.class {
+            Class::Ssn | Class::Mrn => true,
+            Class::InsuranceId | Class::Account | Class::License | Class::Vehicle | Class::Device | Class::UniqueId => {
+                next_to_it
+            }
+            // in some countries an e-mail address is an `email_id`
+            Class::Email => self.family == Family::Text,
+            _ => false,
+        }
     }
 
     /// Whether a value of the column's type can be what the phrase says.
@@ -441,23 +467,6 @@ impl View<'_> {
     }
 }
 
-/// Whether a phrase in the name of an identifier speaks of the identifier itself: `note_id` holds no note.
-fn is_identifier(hit: &Hit, family: Family) -> bool {
-    match hit.class {
-        Class::Ssn
-        | Class::Mrn
-        | Class::InsuranceId
-        | Class::Account
-        | Class::License
-        | Class::Vehicle
-        | Class::Device
-        | Class::UniqueId => true,
-        // in some countries an e-mail address is an `email_id`
-        Class::Email => family == Family::Text,
-        _ => false,
-    }
-}
-
 /// A listed value that could be a person's name, number or address.
 fn is_suspicious(value: &str) -> bool {
     const TITLES: [&str; 8] = ["dr", "mr", "mrs", "ms", "md", "rn", "prof", "np"];
@@ -473,9 +482,10 @@ fn pattern_of(pattern: &str) -> Option<(Class, &'static str)> {
     if pattern.contains('@') {
         return Some((Class::Email, "`@`"));
     }
-    let bare: String = pattern.replace("\\d", "[0-9]").chars().filter(|c| !"-?^$()\\ ".contains(*c)).collect();
-    if bare.contains("[0-9]{3}[0-9]{2}[0-9]{4}") {
+    let digits = pattern.replace("\\d", "9").replace("[0-9]", "9").replace("[[:digit:]]", "9");
+    let bare: String = digits.chars().filter(|c| !"-?^$()[]\\ ".contains(*c)).collect();
+    if ["9{3}9{2}9{4}", "9{9}", "999999999"].iter().any(|ssn| bare == *ssn) {
         return Some((Class::Ssn, "the pattern of an SSN"));
     }
-    bare.starts_with("[0-9]{5}").then_some((Class::Zip, "the pattern of a ZIP code"))
+    (bare.starts_with("9{5}") || bare == "99999").then_some((Class::Zip, "the pattern of a ZIP code"))
 }

@@ -142,7 +142,7 @@ impl<'a> Links<'a> {
                 }
                 for (column, targets) in targets {
                     if matches!(self.opinion((at, column)), Some(Opinion::Undecided { .. }))
-                        && let Some(opinion) = self.like(&targets)
+                        && let Some(opinion) = self.like(at, &targets)
                     {
                         changes.push(((at, column), opinion));
                     }
@@ -157,7 +157,8 @@ impl<'a> Links<'a> {
         }
     }
 
-    fn like(&self, targets: &[Place]) -> Option<Opinion> {
+    fn like(&self, from: usize, targets: &[Place]) -> Option<Opinion> {
+        let schema = |at: usize| self.snapshot.relations.get(at).map(|relation| &relation.name.0.schema);
         let first = self.name(*targets.first()?);
         let mut class = None;
         let mut harmless = true;
@@ -168,7 +169,8 @@ impl<'a> Links<'a> {
                     harmless = false;
                 }
                 Opinion::Protected { .. } | Opinion::Undecided { .. } => return None,
-                Opinion::Harmless { .. } => {}
+                // another schema may be another system, which counts on its own
+                Opinion::Harmless { .. } => harmless &= schema(from) == schema(target.0),
             }
         }
         let reason = format!("called like a key to `{first}`");

@@ -128,6 +128,8 @@ pub(super) struct Column {
     pub(super) limit: Option<i32>,
     /// Whether a `numeric` has no digits after the point.
     pub(super) whole: bool,
+    /// Whether it is declared to have some, or is a floating-point number.
+    pub(super) fraction: bool,
     /// The name of the column's own type, where somebody made it: a domain or an enumeration.
     pub(super) own_type: Option<String>,
     /// Filled from a sequence: numbers that mean nothing elsewhere.
@@ -303,6 +305,8 @@ fn column(row: &Row<'_>, is_domain: bool, labels: Option<&Vec<String>>) -> Resul
         name: row.text(2)?.to_owned(),
         limit: (typmod >= 4 && matches!(&*base, "varchar" | "bpchar")).then(|| typmod.saturating_sub(4)),
         whole: base == "numeric" && typmod >= 4 && typmod.saturating_sub(4) & 0x7ff == 0,
+        fraction: base.starts_with("float")
+            || base == "numeric" && typmod >= 4 && typmod.saturating_sub(4) & 0x7ff != 0,
         own_type: (is_domain || kind == 'e').then(|| row.text(11).map(str::to_owned)).transpose()?,
         from_sequence: row.flag(12)?,
         from_random: row.flag(13)?,

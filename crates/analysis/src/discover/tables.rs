@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chaperone_model::Class;
 
 use super::family::{self, Family};
-use super::lexicon::{LOOKUP_PREFIXES, LOOKUPS, PATIENTS, PEOPLE};
+use super::lexicon::{CODED, LOOKUP_PREFIXES, LOOKUPS, PATIENTS, PEOPLE, QUALIFIERS, VOCABULARY};
 use super::load::{Relation, Snapshot};
 use super::phrases::{self, Hit};
 use super::words::{self, NUMBER, OTHER};
@@ -124,7 +124,10 @@ fn lookups(snapshot: &Snapshot, tables: &[Table]) -> Vec<bool> {
 
 fn may_be_lookup(table: &Table, relation: &Relation) -> bool {
     let name = relation.name.0.name.to_lowercase();
-    let called = last(table).is_some_and(|word| LOOKUPS.contains(&word))
+    // `diagnosis_code`, not `access_code`
+    let before = table.words.iter().rev().nth(1);
+    let codes = before.is_none_or(|before| CODED.contains(before) || VOCABULARY.contains(before));
+    let called = last(table).is_some_and(|word| LOOKUPS.contains(&word) && (word != "code" || codes))
         || LOOKUP_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || table.words.iter().any(|word| ["concept", "vocabulary", "lookup", "migration", "feature"].contains(word));
     let of_people = |words: &[&str]| words.iter().any(|word| PATIENTS.contains(word) || PEOPLE.contains(word));
@@ -172,8 +175,9 @@ fn likely_keys(snapshot: &Snapshot, tables: &mut [Table]) {
             if declared || relation.primary_key == [at] || words.last() != Some(&"id") || words.len() < 2 {
                 continue;
             }
-            // `preceding_visit_id` is a `visit_id` too
-            let found = (0..words.len() - 1).find_map(|skip| keys.get(&words.get(skip..)?.join(" ")));
+            // `previous_visit_id` is a `visit_id` too, `external_visit_id` is not
+            let skipped = words.iter().take_while(|word| QUALIFIERS.contains(word)).count().min(words.len() - 2);
+            let found = (0..=skipped).find_map(|skip| keys.get(&words.get(skip..)?.join(" ")));
             for (to, key) in found.into_iter().flatten().filter(|(to, _)| *to != place) {
                 let target = snapshot.relations.get(*to).and_then(|relation| relation.columns.get(*key));
                 let same = target.is_some_and(|target| kind(family::of(target)) == kind(family::of(column)));

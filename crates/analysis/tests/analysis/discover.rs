@@ -163,7 +163,7 @@ fn subjects(name: &str) -> Option<Subjects> {
         "mimic" => Some(&[
             ("mimic_hosp.patients", Some("subject_id")),
             ("mimic_hosp.emar", Some("subject_id")),
-            ("mimic_icu.chartevents", None),
+            ("mimic_icu.chartevents", Some("subject_id")),
         ]),
         "saas" => Some(&[
             ("app.Clients", Some("id")),
