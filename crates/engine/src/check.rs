@@ -103,6 +103,9 @@ impl<S> Session<S> {
     fn message(&mut self, tag: u8, message: &[u8]) -> Result<Pass, End> {
         let body = message.get(HEADER..).unwrap_or_default();
         let tag = Tag::from_byte(tag).ok_or(End::ServerViolation("message type"))?;
+        // rows and what leads to them may wait for more of them; a notice, an error, a request for data may not
+        self.answer.urgent |=
+            !matches!(tag, Tag::DataRow | Tag::CopyData | Tag::RowDescription | Tag::ParseComplete | Tag::BindComplete);
         match tag {
             Tag::DataRow | Tag::CopyData => self.counted(tag).map(|()| Pass::Keep),
             Tag::RowDescription => self.row_description(body),
@@ -136,8 +139,6 @@ impl<S> Session<S> {
             Tag::NotificationResponse => Ok(Pass::Keep),
             Tag::ParameterStatus => self.parameter_status(body),
             Tag::CopyInResponse => {
-                // the agent sends nothing before it has this
-                self.answer.urgent = true;
                 self.copying_in = true;
                 match self.replies.copy_in_started() {
                     true => Ok(Pass::Keep),
@@ -229,7 +230,6 @@ impl<S> Session<S> {
         let fields = Fields::parse(body).map_err(End::from_server)?;
         let goodbye = matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic));
         self.server_said_goodbye |= goodbye;
-        self.answer.urgent = true;
         Ok(match self.failed(fields.code()) {
             Some(refusal) if !goodbye => Pass::Replace(refused(&refusal)),
             _ if self.judge.is_shielded() => Pass::Replace(scrubbed(body)?),

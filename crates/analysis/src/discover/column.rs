@@ -287,11 +287,13 @@ impl View<'_> {
         let alone = self.relation.unique.iter().any(|columns| columns[..] == [self.at]);
         let number = matches!(self.family, Family::Integer | Family::Uuid);
         if number && alone && (self.column.from_sequence || self.column.from_random) {
-            return Some(self.made(if self.column.from_sequence {
-                "filled by a sequence"
-            } else {
-                "filled at random"
-            }));
+            if is_id || self.words.contains(&"pk") {
+                let how = if self.column.from_sequence { "filled by a sequence" } else { "filled at random" };
+                return Some(self.made(how));
+            }
+            // a number that is printed on a card is no longer only ours
+            let reason = "a key filled here, and not called an id".to_owned();
+            return Some(Opinion::Undecided { reason, fallback: Class::UniqueId });
         }
         if !is_id {
             return None;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chaperone_analysis::catalog::Rows;
 use chaperone_analysis::discover::{About, Confidence, Proposal, QUERIES, Snapshot, propose, propose_with};
 use chaperone_model::{Class, TableClasses, TableName};
+use chaperone_testkit::clinic;
 use chaperone_testkit::postgres::{Cluster, Options};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -15,6 +16,12 @@ const SCHEMAS: [(&str, &str, &str); 4] = [
     ("saas", include_str!("discover/saas.sql"), include_str!("discover/saas.truth")),
     ("odd", include_str!("discover/odd.sql"), include_str!("discover/odd.truth")),
 ];
+
+/// A classification file.
+#[derive(serde::Deserialize)]
+struct File {
+    tables: BTreeMap<TableName, TableClasses>,
+}
 
 /// Reads a database's definitions as `chaperone discover` does.
 async fn snapshot(cluster: &Cluster, database: &str) -> Snapshot {
@@ -72,6 +79,31 @@ fn nothing_protected_is_proposed_as_none() {
         }
     }
     assert!(leaks.is_empty(), "protected, but proposed as `none`:\n{}", leaks.join("\n"));
+}
+
+/// A schema and a truth of another hand: the demo's, which declares names and licences of its own staff public.
+#[test]
+fn the_clinic_of_the_demo() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.psql(clinic::SCHEMA).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let proposal = propose(&runtime.block_on(snapshot(&cluster, "postgres")));
+    let file: File = serde_saphyr::from_str(clinic::CLASSIFICATION).unwrap();
+    let truth = file.tables.iter().flat_map(|(table, classes)| {
+        classes.columns.iter().map(|(column, class)| ((table.clone(), column.clone()), *class))
+    });
+    let leaks = judged("clinic", &proposal, &truth.collect());
+    assert!(leaks.is_empty(), "protected, but proposed as `none`:\n{}", leaks.join("\n"));
+    keeps_its_word(&proposal);
+    for table in &proposal.tables {
+        let subject = match &*table.table.name {
+            "patient" => Some("id"),
+            "contact" | "visit" | "lab_result" | "prescription" | "allergy" | "appointment" | "claim"
+            | "clinical_note" => Some("patient_id"),
+            _ => None,
+        };
+        assert_eq!(table.subject.as_deref(), subject, "{}", table.table);
+    }
 }
 
 /// Prints precision and recall of each class, and gives what must not be.
@@ -136,10 +168,6 @@ fn keeps_its_word(proposal: &Proposal) {
         }
     }
     // the file says the same
-    #[derive(serde::Deserialize)]
-    struct File {
-        tables: BTreeMap<TableName, TableClasses>,
-    }
     let file: File = serde_saphyr::from_str(&proposal.write()).unwrap();
     assert_eq!(file.tables.len(), proposal.tables.len());
     for table in &proposal.tables {

@@ -533,6 +533,37 @@ async fn the_table_of_zip_codes_can_be_another_one() {
     assert_eq!(shown, [Some("000".to_owned()), Some("036".to_owned())]);
 }
 
+/// The examples that privacy officers read.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_documentation_are_true() {
+    let document = include_str!("../../../../docs/masking.md");
+    let (_, examples) = document.split_once("## Examples").unwrap();
+    let rows =
+        examples.lines().skip_while(|line| !line.starts_with("| ---")).skip(1).take_while(|line| line.starts_with('|'));
+    let cluster = Cluster::start(Options::default()).unwrap();
+    let keys = TokenKeys::derive(b"a secret of thirty-two bytes ...", TokenForm::Hmac).unwrap();
+    let set: String =
+        keys.settings(Class::Mrn).iter().map(|(name, value)| format!("SET {name} = '{}'; ", **value)).collect();
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [class, ty, stored, rung, shown] = *cells else { panic!("{row}") };
+        let class = Class::ALL.into_iter().find(|known| known.name() == class).expect(row);
+        let rung = Rung::ALL.into_iter().find(|known| known.name() == rung).expect(row);
+        let base = match ty.split('(').next().unwrap() {
+            "char" => "bpchar",
+            "integer" => "int4",
+            other => other,
+        };
+        let mask = Masker::new(2026 - 89).mask(class, rung, "v", &Type::builtin(base));
+        let sql = format!("{set}SELECT coalesce(({mask})::text, 'NULL') FROM (SELECT '{stored}'::{ty} AS v) t");
+        let answer = cluster.psql(&sql).unwrap();
+        assert_eq!(answer.lines().last(), Some(shown), "{row}");
+        count += 1;
+    }
+    assert!(count > 25, "{count} examples");
+}
+
 /// The longest mask is read, walked and written on the stack that analysis reckons with.
 #[tokio::test(flavor = "multi_thread")]
 async fn masks_fit_the_stack() {

@@ -197,9 +197,12 @@ mod tests {
             hex::encode(hmac.uuid_token(Class::Mrn, [0; 16]).unwrap()),
         ]) {
             assert_eq!(line.trim(), found);
+            assert!(DECISION.replace('-', "").contains(&found), "{found}");
         }
         assert_eq!(VECTORS.trim().lines().count(), 8);
     }
+
+    const DECISION: &str = include_str!("../../../../docs/decisions/006-tokens.md");
 
     const VECTORS: &str = "
         phi_mrn_88301f298efd169045949c2db2838a6f
