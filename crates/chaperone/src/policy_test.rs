@@ -10,6 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,11 +29,20 @@ pub fn run(arguments: &PolicyTestArguments) -> ExitCode {
             return ExitCode::from(3);
         }
     }
-    match arguments.format {
-        Format::Text => print!("{report}"),
-        Format::Json => println!("{}", report.json()),
+    let mut out = std::io::stdout().lock();
+    let told = match arguments.format {
+        Format::Text => write!(out, "{report}"),
+        Format::Json => writeln!(out, "{}", report.json()),
+    };
+    // whoever reads may stop early; a report that is lost otherwise must not look like one that was good
+    match told.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("chaperone: the report cannot be written: {error}");
+            ExitCode::from(3)
+        }
+        _ if report.failed() == 0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(1),
     }
-    if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 fn file(path: &Path, report: &mut Report) -> Result<()> {
