@@ -38,6 +38,11 @@ const SCHEMA: &str = "
     CREATE COLLATION kinds.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
     CREATE TABLE kinds.collated (id int, v text COLLATE kinds.any_case);
     CREATE TABLE kinds.indexed (id int PRIMARY KEY, v text);
+    CREATE TABLE kinds.wide (id int PRIMARY KEY, v text, rest text);
+    CREATE INDEX ON kinds.wide (v);
+    CREATE TABLE kinds.parted (id int, v text, rest text) PARTITION BY HASH (id);
+    CREATE TABLE kinds.parted_0 PARTITION OF kinds.parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+    CREATE INDEX ON kinds.parted_0 (v);
 ";
 
 /// A server with all the tables, and the catalog of it.
@@ -455,6 +460,35 @@ async fn indexes_of_other_columns_stay_and_a_token_finds_its_row() {
         let inverse = keys.invert(Class::Mrn, &token);
         assert_eq!(inverse.is_some(), form == TokenForm::Invertible);
         assert!(inverse.is_none_or(|value| value == b"M-4711"));
+    }
+}
+
+/// C1 of the review: an index of the column alone is smaller than the table, so that reading it whole is cheapest, and
+/// rows would come in the order of what is hidden.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_a_masked_column_does_not_order_the_rows() {
+    let server = Server::start().await;
+    let keys = keys(TokenForm::Hmac);
+    let client = server.session(&keys).await;
+    for table in ["wide", "parted"] {
+        let fill = format!(
+            "SET synchronous_commit = on; -- or VACUUM does not yet know that all can see it
+             INSERT INTO kinds.{table} SELECT i, lpad((i * 7919 % 50000)::text, 5, '0'), repeat('x', 1500)
+             FROM generate_series(1, 20000) i; VACUUM ANALYZE kinds.{table}"
+        );
+        server.cluster.psql_in("masks", &fill).unwrap();
+        let sql = format!("SELECT v FROM kinds.{table}");
+        let plan = texts(&client, &format!("EXPLAIN {sql}")).await;
+        assert!(plan.iter().flatten().any(|line| line.contains("Index Only Scan")), "{plan:#?}");
+        for (class, rung) in [(Class::Mrn, Rung::Token), (Class::Zip, Rung::Partial)] {
+            let masked = |sql: &str| server.masked(sql, table, class, rung, masker(TokenForm::Hmac));
+            let plan = texts(&client, &masked(&format!("EXPLAIN {sql}"))).await;
+            assert!(plan.iter().flatten().any(|line| line.contains("Seq Scan")), "{plan:#?}");
+            // as the rows lie, which is not how the values are ordered
+            let found = texts(&client, &masked(&sql)).await;
+            let by_id = texts(&client, &masked(&format!("{sql} ORDER BY id"))).await;
+            assert!(found == by_id, "{class:?} {table}");
+        }
     }
 }
 
