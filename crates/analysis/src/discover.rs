@@ -92,6 +92,15 @@ pub struct Proposal {
     pub tables: Vec<TableProposal>,
 }
 
+impl Proposal {
+    /// Only the tables of these schemas.
+    #[must_use]
+    pub fn of_schemas(mut self, schemas: &[String]) -> Self {
+        self.tables.retain(|table| schemas.contains(&table.table.schema));
+        self
+    }
+}
+
 /// Classes for a table's columns.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TableProposal {

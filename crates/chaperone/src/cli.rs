@@ -27,6 +27,8 @@ pub enum Command {
     Check(CheckArguments),
     /// What would become of a statement for a principal, and why: facts, policies, masks, the text that would run
     Explain(ExplainArguments),
+    /// Propose a classification from a database's definitions, for a person to review; reads no row of any table
+    Discover(DiscoverArguments),
     /// Let an agent connect on loopback without TLS or token: adds both on the way to the gateway
     Sidecar(SidecarArguments),
     /// The policies themselves
@@ -109,6 +111,38 @@ pub struct ExplainArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `chaperone discover`
+#[derive(Debug, Args)]
+pub struct DiscoverArguments {
+    /// The configuration file; of it, only the connection is used
+    #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+    pub config: PathBuf,
+    /// The connection whose database is read, with the gateway's own credential; needs no classification yet
+    #[arg(long, value_name = "NAME")]
+    pub connection: String,
+    /// Only this schema; may be given several times. All but the system's own by default
+    #[arg(long, value_name = "SCHEMA")]
+    pub schema: Vec<String>,
+    /// A classification to add to: what it says is kept as it is, new tables and columns are marked `# proposed`
+    #[arg(long, value_name = "FILE")]
+    pub merge: Option<PathBuf>,
+    /// Where to write; standard output by default. A file that exists is replaced only if it is the one of `--merge`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to write
+    #[arg(long, value_enum, default_value_t = ProposalFormat::Yaml)]
+    pub format: ProposalFormat,
+}
+
+/// How to write a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProposalFormat {
+    /// A classification file
+    Yaml,
+    /// With confidence and reason as fields; not to be used as a classification
+    Json,
 }
 
 /// `chaperone sidecar`

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod discover;
 mod explain;
 mod policy_test;
 mod reload;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { config } => serve::run(&config).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Discover(arguments) => discover::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Policy { command: PolicyCommand::Test(arguments) } => Ok(policy_test::run(&arguments)),
         Command::Policy { command: PolicyCommand::Restore(arguments) } => {
             restore::run(&arguments).map(|()| ExitCode::SUCCESS)

@@ -96,7 +96,8 @@ fn identity(issuers: Vec<config::Issuer>) -> Result<Identity> {
     Identity::new(issuers).context("`issuers`")
 }
 
-fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable>>) -> Result<Connection> {
+/// Resolves one database.
+pub fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable>>) -> Result<Connection> {
     let uri = match raw.postgres.contains("://") {
         true => raw.postgres.clone(),
         false => format!("postgres://{}", raw.postgres),

@@ -143,7 +143,9 @@ impl Place {
                 for column in new {
                     edit.push_str(&format!("{newline}{pad}{}", entry(column, ",")));
                 }
-                edit.push_str(&format!("{newline}{pad}"));
+                // the spaces that stood before the brace still do
+                let kept = brace.saturating_sub(at);
+                edit.push_str(&format!("{newline}{}", pad.get(kept..).unwrap_or_default()));
                 Ok((at, edit))
             }
             Place::Closed { line } => Err(MergeError {
@@ -451,7 +453,7 @@ tables:
     columns: { id: none, \"x, }\": name,
       \"b: 2\": unknown, # proposed: low: why
       \"no\": unknown, # proposed: low: why
-       } # short
+      } # short
   s.c:
     columns: { id: none,
       y: date # a comment }

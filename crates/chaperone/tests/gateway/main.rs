@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod discover;
 mod hostile;
 mod operator;
 mod protocol;
