@@ -149,3 +149,19 @@ fn masks_do_not_hang_on_a_statement() {
     assert_eq!(rung(&Principal { purpose: Some("research".into()), ..principal(&[]) }), Rung::Redacted);
     assert_eq!(rung(&principal(&[])), Rung::Redacted, "unknown");
 }
+
+/// The same need, in statements that touch other classes beside it.
+#[test]
+fn what_stands_beside_a_table_is_part_of_what_is_remembered() {
+    let text = r#"
+permit (principal, action == Action::"select", resource);
+@id("not-together") forbid (principal, action == Action::"select", resource == Table::"clinic/clinic.visit")
+  when { context.classes.contains(Class::"mrn") };"#;
+    let mut session = Session::new(text, &principal(&[]));
+    let alone = facts("SELECT", vec![need(Action::Select, "visit")]);
+    let both = facts("SELECT", vec![need(Action::Select, "patient"), need(Action::Select, "visit")]);
+    for _ in 0..2 {
+        let _ = session.allowed(&alone);
+        assert_eq!(session.denied(&both).policies, ["not-together"]);
+    }
+}
