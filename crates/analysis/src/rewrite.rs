@@ -9,6 +9,7 @@
 
 mod expression;
 mod group;
+mod lookup;
 mod names;
 mod order;
 mod proof;
@@ -92,7 +93,8 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
         let mut masker = Masker::new(&statement, protection)?;
         masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
         let (statement, output) = masker.statement(statement)?;
-        let sources: Vec<&pg::SelectStmt> = masker.sources.values().map(|source| &source.query).collect();
+        let sources = masker.sources.values().map(|source| &source.query).chain(&masker.looked_up);
+        let sources: Vec<&pg::SelectStmt> = sources.collect();
         let text = proof::prove(statement, &sources, &masker.ctes, depth.and(64))?;
         Ok(Rewritten { text, output })
     })
@@ -108,6 +110,10 @@ struct Masker<'a> {
     scopes: Vec<Vec<Item>>,
     /// The masked selves that were put in, by relation and `ONLY`.
     sources: BTreeMap<(TableName, bool), Source>,
+    /// Conditions on columns, for each query around this place, innermost last.
+    wanted: Vec<Vec<lookup::Wanted>>,
+    /// Masked selves with such conditions added.
+    looked_up: Vec<pg::SelectStmt>,
     /// Parts of trees that were put in for relations, and how many may be.
     put_in: usize,
     may_put_in: usize,
@@ -190,6 +196,8 @@ impl<'a> Masker<'a> {
             ctes,
             scopes: Vec::new(),
             sources: BTreeMap::new(),
+            wanted: Vec::new(),
+            looked_up: Vec::new(),
             put_in: 0,
             may_put_in: MOST_PUT_IN,
             items: 0,

@@ -25,6 +25,7 @@ impl Masking {
             cutoff_year,
             zips: self.zips.as_deref().unwrap_or_else(|| ZipTable::committed()),
             tokens: self.tokens.as_ref().map_or(TokenForm::default(), TokenKeys::form),
+            keys: self.tokens.as_ref(),
         }
     }
 

@@ -34,7 +34,7 @@ pub use token::{KeyError, TokenForm, TokenKeys};
 pub use zip::{ZipTable, ZipTableError};
 
 /// What masks depend on, besides the column: constants of a policy's snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Masker<'a> {
     /// Births before this year are `NULL`; this year and later ones show their year (45 CFR 164.514(b)(2)(i)(C): all
     /// ages over 89 are one category). The current year less 89 hides everybody who can be 90 at any time of the
@@ -47,12 +47,14 @@ pub struct Masker<'a> {
     pub zips: &'a ZipTable,
     /// How tokens are made; the sessions must have the settings of [`TokenKeys`] of the same form.
     pub tokens: TokenForm,
+    /// The keys of the tokens, where a condition on a token is to find its rows through an index.
+    pub keys: Option<&'a TokenKeys>,
 }
 
 impl Masker<'static> {
     /// Masks with the table of ZIP codes that comes with Chaperone, and tokens that nobody can invert.
     pub fn new(cutoff_year: i32) -> Self {
-        Masker { cutoff_year, zips: ZipTable::committed(), tokens: TokenForm::Hmac }
+        Masker { cutoff_year, zips: ZipTable::committed(), tokens: TokenForm::Hmac, keys: None }
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod feistel;
 mod keys;
+mod lookup;
 
 use chaperone_model::Class;
 

@@ -5,7 +5,7 @@ use pg_query::protobuf as pg;
 use pg_query::{Node, NodeEnum};
 
 use super::refuse::{self, refusal};
-use super::{Item, Masker, group, node, source, string};
+use super::{Item, Masker, group, lookup, node, source, string};
 use crate::visit::kind_of;
 
 impl Masker<'_> {
@@ -24,7 +24,9 @@ impl Masker<'_> {
             self.with(with)?;
         }
         self.scopes.push(Vec::new());
+        self.wanted.push(lookup::wanted(select));
         let done = self.clauses(select);
+        self.wanted.pop();
         self.scopes.pop();
         done
     }
@@ -231,7 +233,7 @@ impl Masker<'_> {
             let name = if schemaname.is_empty() { relname.clone() } else { format!("{schemaname}.{relname}") };
             return Err(refuse::unknown_relation(&name));
         };
-        let query = self.source(&name, !*inh)?;
+        let mut query = self.source(&name, !*inh)?;
         let primary_key_shown = relation.primary_key.iter().all(|number| {
             relation.columns.iter().any(|column| {
                 column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
@@ -244,6 +246,9 @@ impl Masker<'_> {
             let name_of = |number: &i16| relation.columns.iter().find(|column| column.number == *number);
             relation.primary_key.iter().filter_map(name_of).map(|column| column.name.clone()).collect()
         };
+        if !hidden && !columns_renamed {
+            self.look_up(&name, relation, &known_as, &mut query)?;
+        }
         self.item(Item {
             renamed: alias.is_some(),
             alias: known_as.clone(),

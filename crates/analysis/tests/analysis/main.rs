@@ -7,6 +7,7 @@ mod drift;
 mod facts;
 mod golden;
 mod hostile;
+mod lookup;
 mod masks;
 mod rows;
 mod speed;

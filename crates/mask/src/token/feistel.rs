@@ -60,6 +60,32 @@ pub(super) fn sql(class: Class, kind: Block, block: &str, marker: &str) -> Strin
     )
 }
 
+/// SQL of the block whose image has these 32 hex digits, as `bytea`; `None` if they are none. `key` is SQL of the key.
+pub(super) fn inverse_sql(key: &str, kind: Block, digits: &str) -> Option<String> {
+    let mut image = [0; 16];
+    hex::decode_to_slice(digits, &mut image).ok()?;
+    let (left, right) = halves(image);
+    let half = |half: u64| format!("'x{half:016x}'::pg_catalog.bit(64)::pg_catalog.int8");
+    let start = format!("SELECT {} AS l, {} AS r, {key} AS k OFFSET 0", half(left), half(right));
+    let rounds = kind.rounds().into_iter().rev().fold(start, |before, round| {
+        let hash = format!(
+            "pg_catalog.encode(pg_catalog.sha256(chaperone_v.k OPERATOR(pg_catalog.||) \
+             pg_catalog.decode('{round:02x}', 'hex') OPERATOR(pg_catalog.||) pg_catalog.int8send(chaperone_v.l)), 'hex')"
+        );
+        let function = format!(
+            "('x' OPERATOR(pg_catalog.||) pg_catalog.substr({hash}, 1, 16))::pg_catalog.bit(64)::pg_catalog.int8"
+        );
+        format!(
+            "SELECT chaperone_v.r OPERATOR(pg_catalog.#) {function} AS l, chaperone_v.l AS r, chaperone_v.k AS k \
+             FROM ({before}) chaperone_v OFFSET 0"
+        )
+    });
+    Some(format!(
+        "(SELECT pg_catalog.int8send(chaperone_v.l) OPERATOR(pg_catalog.||) pg_catalog.int8send(chaperone_v.r) \
+         FROM ({rounds}) chaperone_v)"
+    ))
+}
+
 /// The permutation of a block.
 pub(super) fn permute(key: &[u8; 32], kind: Block, block: [u8; 16]) -> [u8; 16] {
     let (mut left, mut right) = halves(block);

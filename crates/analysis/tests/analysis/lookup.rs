@@ -1,0 +1,165 @@
+//! Conditions on tokens find their rows through an index, and find the same rows as without.
+
+use std::collections::BTreeMap;
+
+use chaperone_analysis::{Catalog, Protection, parse, rewrite};
+use chaperone_mask::{Masker, TokenForm, TokenKeys};
+use chaperone_model::{Class, Masks, Rung, TableClasses, TableName};
+use chaperone_testkit::postgres::{Cluster, Options};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::twins::rows_of;
+
+const SCHEMA: &str = r"
+    CREATE SCHEMA c;
+    CREATE TABLE c.person (id int PRIMARY KEY, mrn text, plan varchar(40), city char(12));
+    INSERT INTO c.person SELECT i, 'M-' || i, 'P' || i % 1000, 'C' || i FROM generate_series(1, 20000) i;
+    INSERT INTO c.person VALUES (20001, 'Müller-7', NULL, ''), (20002, 'a\b', 'P1', ''), (20003, '', 'P2', ''),
+      (20004, 'longer than fifteen bytes', 'P3', ''), (20005, NULL, 'P4', ''), (20006, 'fifteen-bytes-x', 'P5', ''),
+      (20007, 'M-7 ', 'P6', ''), (20008, 'm-7', 'P7', '');
+    CREATE INDEX ON c.person (mrn); CREATE INDEX ON c.person (plan); CREATE INDEX ON c.person (city);
+    CREATE TABLE c.stay (id int PRIMARY KEY, mrn text, unit text);
+    INSERT INTO c.stay SELECT i, 'M-' || i % 20100, 'u' || i % 7 FROM generate_series(1, 20000) i;
+    CREATE INDEX ON c.stay (mrn);
+    GRANT USAGE ON SCHEMA c TO agent; GRANT SELECT ON ALL TABLES IN SCHEMA c TO agent; ANALYZE";
+
+struct Clinic {
+    classification: BTreeMap<TableName, TableClasses>,
+    masks: Masks,
+    catalog: Catalog,
+}
+
+impl Clinic {
+    fn run(&self, sql: &str, keys: &TokenKeys, looks_up: bool) -> String {
+        let masker = Masker { tokens: keys.form(), keys: looks_up.then_some(keys), ..Masker::new(1937) };
+        let protection = Protection {
+            catalog: &self.catalog,
+            classification: &self.classification,
+            masks: &self.masks,
+            masker,
+        };
+        rewrite(&parse(sql).unwrap(), 0, &protection).unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}")).text
+    }
+}
+
+async fn clinic(client: &Client) -> Clinic {
+    let (mut classification, mut masks) = (BTreeMap::<TableName, TableClasses>::new(), Masks::default());
+    for (table, column, class, rung) in [
+        ("person", "id", Class::None, Rung::Raw),
+        ("person", "mrn", Class::Mrn, Rung::Token),
+        ("person", "plan", Class::InsuranceId, Rung::Token),
+        ("person", "city", Class::Account, Rung::Token),
+        ("stay", "id", Class::None, Rung::Raw),
+        ("stay", "mrn", Class::Mrn, Rung::Token),
+        ("stay", "unit", Class::None, Rung::Raw),
+    ] {
+        let table = TableName::new("c", table);
+        classification.entry(table.clone()).or_default().columns.insert(column.to_owned(), class);
+        masks.set(&table, column, rung);
+    }
+    let mut answers = Vec::new();
+    for query in chaperone_analysis::catalog::QUERIES {
+        answers.push(rows_of(client, query).await);
+    }
+    Clinic { classification, masks, catalog: Catalog::load(&answers).unwrap() }
+}
+
+async fn connect(cluster: &Cluster, keys: &TokenKeys) -> Client {
+    let mut config: Config = cluster.conn_string_for("lookup", "agent", "agent").parse().unwrap();
+    let settings = [Class::Mrn, Class::InsuranceId, Class::Account].into_iter().flat_map(|class| keys.settings(class));
+    let options: Vec<String> = settings.map(|(name, value)| format!("-c {name}={}", *value)).collect();
+    config.options(options.join(" "));
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn ids(client: &Client, sql: &str) -> Vec<String> {
+    let rows = rows_of(client, sql).await;
+    rows.into_iter().map(|row| row.into_iter().map(|value| value.unwrap_or_default()).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_on_a_token_uses_the_index_and_finds_the_same_rows() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.create_role("agent", "agent").unwrap();
+    cluster.create_database("lookup", "postgres").unwrap();
+    cluster.psql_in("lookup", SCHEMA).unwrap();
+    let keys = TokenKeys::derive(&[7; 32], TokenForm::Invertible).unwrap();
+    let client = connect(&cluster, &keys).await;
+    let clinic = clinic(&client).await;
+    let mrn = |value: &str| keys.token(Class::Mrn, value.as_bytes()).unwrap();
+    let plan = |value: &str| keys.token(Class::InsuranceId, value.as_bytes()).unwrap();
+
+    // (statement, rows, whether the index is used)
+    let seven = mrn("M-7");
+    let cases: Vec<(String, usize, bool)> = vec![
+        (format!("SELECT id FROM c.person WHERE mrn = '{seven}'"), 1, true),
+        (format!("SELECT id FROM c.person p WHERE '{seven}'::text = p.mrn AND id < 100"), 1, true),
+        (format!("SELECT id FROM c.person WHERE mrn IN ('{seven}', '{}')", mrn("M-8")), 2, true),
+        (format!("SELECT count(*) FROM c.person WHERE plan = '{}'", plan("P5")), 1, true),
+        (format!("SELECT p.id, s.id FROM c.person p JOIN c.stay s ON s.mrn = p.mrn WHERE p.mrn = '{seven}'"), 1, true),
+        (
+            format!("SELECT p.id, s.id FROM c.stay s LEFT JOIN c.person p ON p.mrn = s.mrn WHERE p.mrn = '{seven}'"),
+            1,
+            true,
+        ),
+        (format!("WITH q AS (SELECT id FROM c.person WHERE mrn = '{seven}') SELECT * FROM q"), 1, true),
+        (format!("SELECT unit FROM c.stay WHERE mrn = (SELECT mrn FROM c.person WHERE mrn = '{seven}')"), 1, true),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("")), 1, true),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("fifteen-bytes-x")), 1, true),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("M-7 ")), 1, true),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("nobody")), 0, true),
+        // no value that could be spelt, or none at all: found all the same, row by row
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("Müller-7")), 1, false),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("a\\b")), 1, false),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", mrn("longer than fifteen bytes")), 1, false),
+        (format!("SELECT id FROM c.person WHERE mrn IN ('{seven}', '{}')", mrn("Müller-7")), 2, false),
+        ("SELECT id FROM c.person WHERE mrn = 'M-7'".to_owned(), 0, false),
+        (format!("SELECT id FROM c.person WHERE mrn = 'phi_mrn_{}'", "0".repeat(32)), 0, false),
+        (format!("SELECT id FROM c.person WHERE mrn = '{}'", seven.to_uppercase()), 0, false),
+        (format!("SELECT id FROM c.person WHERE plan = '{}'", mrn("P5")), 0, false),
+        // not a condition that every row meets
+        (format!("SELECT count(*) FROM c.person WHERE mrn = '{seven}' OR id = 3"), 1, false),
+        (format!("SELECT count(*) FROM c.person WHERE NOT mrn = '{seven}'"), 1, false),
+        (format!("SELECT count(*) FROM c.person WHERE mrn <> '{seven}'"), 1, false),
+        (format!("SELECT count(*) FROM c.person GROUP BY mrn HAVING mrn = '{seven}'"), 1, false),
+        (format!("SELECT count(*) FILTER (WHERE mrn = '{seven}') FROM c.person"), 1, false),
+        (format!("SELECT count(*) FROM c.stay s LEFT JOIN c.person p ON p.mrn = '{seven}'"), 1, false),
+        // names that mean something else
+        (format!("SELECT count(*) FROM c.person AS p (id, plan, mrn, x) WHERE p.mrn = '{seven}'"), 1, false),
+        (format!("SELECT count(*) FROM (c.person p JOIN c.stay s USING (id)) AS j (a, mrn, b, d, e) WHERE j.mrn = '{seven}'"), 1, false),
+    ];
+    for (sql, rows, uses_index) in cases {
+        let with = clinic.run(&sql, &keys, true);
+        let without = clinic.run(&sql, &keys, false);
+        assert_eq!(with != without, uses_index, "{sql}\n{with}");
+        let (mut found, mut expected) = (ids(&client, &with).await, ids(&client, &without).await);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{sql}\n{with}");
+        assert_eq!(found.len(), rows, "{sql}");
+        assert!(!with.contains("M-7") || sql.contains("'M-7'"), "the value is in the text: {with}");
+        if uses_index {
+            let plan = ids(&client, &format!("EXPLAIN (COSTS OFF) {with}")).await.join("\n");
+            assert!(plan.contains("Index Cond: (mrn = ") || plan.contains("Index Cond: ((plan)::text = "), "{sql}\n{plan}");
+            assert!(!plan.contains("M-7"), "the value is in the plan: {plan}");
+        }
+    }
+
+    // without the key there are no tokens, and so no rows
+    let (bare, connection) =
+        tokio_postgres::connect(&cluster.conn_string_for("lookup", "agent", "agent"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let sql = clinic.run(&format!("SELECT id FROM c.person WHERE mrn = '{seven}'"), &keys, true);
+    assert!(ids(&bare, &sql).await.is_empty());
+    // under another key the token is nobody's
+    let other = TokenKeys::derive(&[8; 32], TokenForm::Invertible).unwrap();
+    let other = connect(&cluster, &other).await;
+    assert!(ids(&other, &sql).await.is_empty());
+    // and tokens that cannot be inverted are left alone
+    let hmac = TokenKeys::derive(&[7; 32], TokenForm::Hmac).unwrap();
+    let token = hmac.token(Class::Mrn, b"M-7").unwrap();
+    let sql = format!("SELECT id FROM c.person WHERE mrn = '{token}'");
+    assert_eq!(clinic.run(&sql, &hmac, true), clinic.run(&sql, &hmac, false));
+}
