@@ -141,6 +141,18 @@ mod tests {
         assert_eq!(long.parse::<ZipTable>(), Err(ZipTableError::Version { line: 1 }));
     }
 
+    proptest::proptest! {
+        /// Any text is refused, or is a table whose prefixes are three digits each and nothing else: they go into SQL.
+        #[test]
+        fn any_text_is_a_table_or_refused(text in "(version: ?[a-z]{0,3}\n)?([0-9٣'# ]{0,4}\r?\n){0,5}") {
+            if let Ok(table) = text.parse::<ZipTable>() {
+                let mut prefixes = table.prefixes();
+                proptest::prop_assert!(prefixes.all(|prefix| prefix.len() == 3 && prefix.bytes().all(|b| b.is_ascii_digit())));
+                proptest::prop_assert!(!table.version().is_empty());
+            }
+        }
+    }
+
     #[test]
     fn windows_line_ends_and_comments_are_read() {
         let table: ZipTable = "\r\nversion: a: b # c\r\n 036 # d\r\n".parse().unwrap();
