@@ -307,7 +307,8 @@ impl View<'_> {
             Some((_, rest)) => *rest == self.table.words[..],
             None => false,
         };
-        if number && alone && own {
+        // how many digits a numeric may have was somebody's choice, for numbers of another system
+        if number && alone && own && self.column.base != "numeric" {
             return Some(harmless(Medium, "the table's own row number"));
         }
         Some(Opinion::Undecided {

@@ -322,9 +322,14 @@ fn name_of(content: &str) -> Option<(String, &str)> {
             let end = loop {
                 match chars.next()? {
                     (at, '"') => break at,
-                    // names that need other escapes are found by nobody: their tables cannot be edited
                     (_, '\\') => match chars.next()? {
                         (_, c @ ('"' | '\\')) => name.push(c),
+                        (at, 'U') => {
+                            let digits = content.get(at + 1..at + 9)?;
+                            name.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
+                            chars.nth(7)?;
+                        }
+                        // the writer of files makes no others: such a table is not found, and cannot be edited
                         (_, c) => name.extend(['\\', c]),
                     },
                     (_, c) => name.push(c),

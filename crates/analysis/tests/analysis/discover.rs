@@ -1,20 +1,21 @@
-//! What is proposed for four schemas, against what a person says of them. The truth files were written before the
+//! What is proposed for five schemas, against what a person says of them. The truth files were written before the
 //! heuristics; a rule that is made for a column of theirs is no rule.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chaperone_analysis::catalog::Rows;
-use chaperone_analysis::discover::{About, Confidence, Proposal, QUERIES, Snapshot, propose, propose_with};
+use chaperone_analysis::discover::{About, Confidence, Proposal, QUERIES, Snapshot, merge, propose, propose_with};
 use chaperone_model::{Class, TableClasses, TableName};
 use chaperone_testkit::clinic;
 use chaperone_testkit::postgres::{Cluster, Options};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-const SCHEMAS: [(&str, &str, &str); 4] = [
+const SCHEMAS: [(&str, &str, &str); 5] = [
     ("omop", include_str!("discover/omop.sql"), include_str!("discover/omop.truth")),
     ("mimic", include_str!("discover/mimic.sql"), include_str!("discover/mimic.truth")),
     ("saas", include_str!("discover/saas.sql"), include_str!("discover/saas.truth")),
     ("odd", include_str!("discover/odd.sql"), include_str!("discover/odd.truth")),
+    ("later", include_str!("discover/later.sql"), include_str!("discover/later.truth")),
 ];
 
 /// A classification file.
@@ -269,6 +270,58 @@ fn large_schemas_are_one_pass() {
         });
     assert_eq!(by_class[&Class::Mrn], 5_000);
     assert!(proposal.tables.iter().all(|table| table.about != About::NoPerson));
+}
+
+/// Answers about two tables and a view of whatever names and texts.
+fn whatever(names: &[String], types: &[usize], text: &str) -> Vec<Rows> {
+    let own = |values: &[&str]| values.iter().map(|value| Some((*value).to_owned())).collect::<Vec<_>>();
+    const TYPES: [(&str, &str); 6] =
+        [("int4", "b"), ("text", "b"), ("date", "b"), ("jsonb", "b"), ("mood", "e"), ("numeric", "b")];
+    let name = |n: usize| names.get(n % names.len()).map_or("", String::as_str);
+    let relations: Rows = [("r", "1"), ("r", "2"), ("v", "3")]
+        .map(|(kind, oid)| own(&[oid, name(0), &format!("{}{oid}", name(1)), kind, text]))
+        .into();
+    let mut columns = Rows::new();
+    for oid in ["1", "2", "3"] {
+        for (at, ty) in types.iter().enumerate() {
+            let (ty, kind) = TYPES[ty % TYPES.len()];
+            let (number, name) = ((at + 1).to_string(), format!("{}{at}", name(at + 2)));
+            let mut row = own(&[oid, &number, &name, "9", "9", ty, kind, "", "", "", "-1", ty, "f", "f", "f", text]);
+            (7..10).for_each(|at| row[at] = None);
+            columns.push(row);
+        }
+    }
+    let mut constraints = vec![own(&["1", "0", "p", "1", "0", "", ""]), own(&["2", "0", "f", "2", "1", "1", ""])];
+    constraints.push(own(&["1", "0", "c", "2", "0", "", text]));
+    let views = vec![own(&["3", text])];
+    let reads = vec![own(&["3", "1", "1"]), own(&["3", "3", "1"])];
+    let labels = vec![own(&["9", text])];
+    vec![Rows::new(), relations, columns, constraints, labels, views, Rows::new(), reads, Rows::new()]
+}
+
+proptest::proptest! {
+    /// Names, comments and definitions are anything; the file says what was proposed, and can be added to.
+    #[test]
+    fn whatever_a_definer_writes(
+        names in proptest::collection::vec("[^\\x00.]{1,12}|[a-z_ÄA-Z0-9]{1,20}|dob|null|(patient|mrn|Id|Name|_){1,4}", 1..8),
+        types in proptest::collection::vec(0_usize..6, 1..8),
+        text in ".{0,60}|SELECT [a-z.,()*' ]{0,40}|\\(?a = ANY \\([a-z',{}]{0,20}\\)\\)?",
+    ) {
+        let proposal = propose(&Snapshot::load(&whatever(&names, &types, &text)).unwrap());
+        keeps_its_word(&proposal);
+        let mut first = proposal.clone();
+        for table in &mut first.tables {
+            table.columns.truncate(1);
+        }
+        first.tables.truncate(2);
+        let file = |text: &str| serde_saphyr::from_str::<File>(text).unwrap().tables;
+        let before = first.write();
+        let merged = merge(&before, &file(&before), &proposal);
+        let merged = merged.unwrap_or_else(|error| panic!("{error}\n{before}"));
+        for (table, classes) in file(&proposal.write()) {
+            proptest::prop_assert_eq!(&file(&merged.text)[&table].columns, &classes.columns);
+        }
+    }
 }
 
 #[test]
