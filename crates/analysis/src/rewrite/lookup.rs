@@ -24,16 +24,19 @@ use crate::catalog::Relation;
 use crate::depth::Depth;
 use crate::parse;
 
-/// Tokens in one `IN (…)`, and conditions of one query, that are looked up.
+/// Conditions of one query that are looked up.
 const MOST: usize = 32;
 
-/// A condition of the form `alias.column IN (tokens)`.
+/// A condition of the form `alias.column = token`.
+///
+/// Of several tokens in an `IN` none is looked up: the index would hand out their rows in the order of the values behind
+/// them, and so tell it (C1 of the review). Rows of one value have no such order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// `None` where the query has one item only, whose columns need no name before them.
     alias: Option<String>,
     column: String,
-    tokens: Vec<String>,
+    token: String,
 }
 
 /// The conditions of a query that every row of its answer meets, as far as they compare a column with constants.
@@ -65,16 +68,9 @@ fn compared(comparison: &pg::AExpr, single: bool) -> Option<Wanted> {
         return None;
     }
     let (left, right) = (comparison.lexpr.as_deref()?, comparison.rexpr.as_deref()?);
-    let (column, tokens) = match AExprKind::try_from(comparison.kind).ok()? {
-        AExprKind::AexprOp => match (constant(left), constant(right)) {
-            (None, Some(token)) => (left, vec![token]),
-            (Some(token), None) => (right, vec![token]),
-            _ => return None,
-        },
-        AExprKind::AexprIn => {
-            let Some(NodeEnum::List(list)) = &right.node else { return None };
-            (left, list.items.iter().map(constant).collect::<Option<Vec<_>>>()?)
-        }
+    let (column, token) = match (AExprKind::try_from(comparison.kind).ok()?, constant(left), constant(right)) {
+        (AExprKind::AexprOp, None, Some(token)) => (left, token),
+        (AExprKind::AexprOp, Some(token), None) => (right, token),
         _ => return None,
     };
     let Some(NodeEnum::ColumnRef(column)) = &column.node else { return None };
@@ -91,7 +87,7 @@ fn compared(comparison: &pg::AExpr, single: bool) -> Option<Wanted> {
         [alias, column] => (Some(alias.to_owned()), column.to_owned()),
         _ => return None,
     };
-    (!tokens.is_empty() && tokens.len() <= MOST).then_some(Wanted { alias, column, tokens })
+    Some(Wanted { alias, column, token })
 }
 
 /// A string, with or without a cast to `text`.
@@ -139,14 +135,8 @@ impl Masker<'_> {
             let is_token = self.protection.masks.rung(name, &column.name) == Rung::Token;
             let class = self.protection.classification.get(name).map(|classes| classes.class(&column.name));
             let (true, true, None, Some(class)) = (plain, is_token, &column.generated_from, class) else { continue };
-            // one token without a value, and nothing is known of the rows
-            let values: Option<Vec<String>> = one.tokens.iter().map(|token| keys.lookup(class, token)).collect();
-            if let Some(values) = values.filter(|_| done.insert(column.number)) {
-                let column = quoted(&column.name);
-                conditions.push(match &values[..] {
-                    [value] => format!("{column} OPERATOR(pg_catalog.=) {value}"),
-                    values => format!("{column} OPERATOR(pg_catalog.=) ANY (ARRAY[{}])", values.join(", ")),
-                });
+            if let Some(value) = keys.lookup(class, &one.token).filter(|_| done.insert(column.number)) {
+                conditions.push(format!("{} OPERATOR(pg_catalog.=) {value}", quoted(&column.name)));
             }
         }
         if conditions.is_empty() {
