@@ -117,8 +117,8 @@ fn apply(text: &str, mut edits: Vec<(usize, String)>, newline: &str) -> String {
 enum Place {
     /// Before this byte, at this indent, each on a line.
     Block { at: usize, indent: usize },
-    /// Before the brace at this byte.
-    Flow { brace: usize, indent: usize, empty: bool },
+    /// Before the brace at this byte, after this last character that is no space and no comment.
+    Flow { brace: usize, indent: usize, last: char },
     /// Nowhere that is understood.
     Closed { line: usize },
 }
@@ -130,14 +130,14 @@ impl Place {
                 let pad = " ".repeat(*indent);
                 Ok((*at, new.iter().map(|column| format!("{pad}{}{newline}", entry(column, ""))).collect()))
             }
-            Place::Flow { brace, indent, empty } => {
+            Place::Flow { brace, indent, last } => {
                 let pad = " ".repeat(*indent);
                 // the comma stands right after the last value, unless that is on another line, maybe with a comment
                 let before = text.get(..*brace).unwrap_or_default();
                 let trimmed = before.trim_end_matches(' ');
                 let at = if trimmed.ends_with('\n') { *brace } else { trimmed.len() };
                 let mut edit = String::new();
-                if !empty && !trimmed.ends_with(',') {
+                if !matches!(last, '{' | ',') {
                     edit.push(',');
                 }
                 for column in new {
@@ -247,25 +247,25 @@ fn columns(text: &str, table: &Line<'_>, below: &[&Line<'_>]) -> Result<Place, M
         }
         if rest.trim_start().starts_with('{') {
             let open = line.start + line.indent + (line.content.len() - rest.trim_start().len());
-            let Some((brace, empty)) = closing(text, open) else {
+            let Some((brace, last)) = closing(text, open) else {
                 return Err(MergeError {
                     line: line.number,
                     what: "the brace is not closed, or there is another in it",
                 });
             };
-            return Ok(Place::Flow { brace, indent: indent + 2, empty });
+            return Ok(Place::Flow { brace, indent: indent + 2, last });
         }
         return Ok(Place::Closed { line: line.number });
     }
     Ok(Place::Closed { line: table.number })
 }
 
-/// The byte of the brace that closes the one at `open`, and whether nothing is between them.
-fn closing(text: &str, open: usize) -> Option<(usize, bool)> {
+/// The byte of the brace that closes the one at `open`, and the last character before it that says something.
+fn closing(text: &str, open: usize) -> Option<(usize, char)> {
     let mut quote = None;
     let mut comment = false;
     let mut before = ' ';
-    let mut empty = true;
+    let mut last = '{';
     let mut chars = text.get(open + 1..)?.char_indices();
     while let Some((at, c)) = chars.next() {
         match (quote, c) {
@@ -277,12 +277,13 @@ fn closing(text: &str, open: usize) -> Option<(usize, bool)> {
             (Some(_), _) => {}
             (None, '"' | '\'') if before.is_whitespace() || matches!(before, '{' | ',' | ':') => {
                 quote = Some(c);
-                empty = false;
+                last = c;
             }
             (None, '#') if before.is_whitespace() => comment = true,
-            (None, '}') => return Some((open + 1 + at, empty)),
+            (None, '}') => return Some((open + 1 + at, last)),
             (None, '{' | '[') => return None,
-            (None, c) => empty &= c.is_whitespace(),
+            (None, c) if c.is_whitespace() => {}
+            (None, c) => last = c,
         }
         before = c;
     }
@@ -357,160 +358,4 @@ fn is_blank(rest: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use chaperone_model::Class;
-
-    use super::super::{About, Confidence};
-    use super::*;
-
-    fn proposal(tables: &[(&str, &[&str])]) -> Proposal {
-        let column = |name: &&str| ColumnProposal {
-            name: (*name).to_owned(),
-            class: Class::Unknown,
-            confidence: Confidence::Low,
-            reason: "why".to_owned(),
-        };
-        let tables = tables.iter().map(|(table, columns)| TableProposal {
-            table: TableName::new("s", *table),
-            is_view: false,
-            about: About::Linked,
-            subject: None,
-            columns: columns.iter().map(column).collect(),
-        });
-        Proposal { tables: tables.collect() }
-    }
-
-    fn read(text: &str) -> Existing {
-        #[derive(serde::Deserialize)]
-        struct File {
-            tables: Existing,
-        }
-        serde_saphyr::from_str::<File>(text).unwrap_or_else(|error| panic!("{error}\n{text}")).tables
-    }
-
-    /// Merges, and holds the new text to what a YAML reader makes of it.
-    fn merged(text: &str, tables: &[(&str, &[&str])]) -> String {
-        let existing = read(text);
-        let merged = merge(text, &existing, &proposal(tables)).unwrap();
-        let mut expected = existing;
-        for (table, columns) in &merged.added {
-            let table = expected.entry(table.clone()).or_default();
-            for column in columns {
-                assert_eq!(table.columns.insert(column.clone(), Class::Unknown), None);
-            }
-        }
-        assert_eq!(read(&merged.text), expected, "{}", merged.text);
-        // twice is once
-        let again = merge(&merged.text, &expected, &proposal(tables)).unwrap();
-        assert_eq!(again.text, merged.text);
-        merged.text
-    }
-
-    #[test]
-    fn columns_and_tables_are_added_and_nothing_else_changes() {
-        let text = "\
-# ours
-tables:
-  # the patients
-  s.a:
-    subject: id # whose
-    columns:
-      id: none   # by hand
-      ssn: ssn
-
-      # births
-      dob: birth_date
-  s.b:
-    columns: { id: none, \"x, }\": name } # short
-  s.c:
-    columns: { id: none,
-      y: date # a comment }
-    }
-  s.d: { columns: { id: none } }
-# the end
-";
-        let out = merged(
-            text,
-            &[
-                ("a", &["id", "ssn", "dob", "new"]),
-                ("b", &["id", "x, }", "b: 2", "no"]),
-                ("c", &["id", "y", "z"]),
-                ("d", &["id"]),
-                ("e", &["e1"]),
-            ],
-        );
-        assert_eq!(
-            out,
-            "\
-# ours
-tables:
-  # the patients
-  s.a:
-    subject: id # whose
-    columns:
-      id: none   # by hand
-      ssn: ssn
-
-      # births
-      dob: birth_date
-      new: unknown # proposed: low: why
-  s.b:
-    columns: { id: none, \"x, }\": name,
-      \"b: 2\": unknown, # proposed: low: why
-      \"no\": unknown, # proposed: low: why
-      } # short
-  s.c:
-    columns: { id: none,
-      y: date # a comment }
-    ,
-      z: unknown, # proposed: low: why
-      }
-  s.d: { columns: { id: none } }
-  s.e:
-    columns:
-      e1: unknown # proposed: low: why
-# the end
-"
-        );
-    }
-
-    #[test]
-    fn endings_and_indents_are_kept() {
-        for text in [
-            "tables:\n  s.a:\n    columns:\n      id: none",
-            "tables:\r\n  s.a:\r\n    columns:\r\n      id: none\r\n",
-            "tables:\n s.a:\n  columns:\n   id: none\n",
-            "---\ntables: # all\n    's.a':\n        columns: {}\n",
-            "tables:\n  \"s.a\":\n    columns: {id: none,}\n    subject: id\n",
-        ] {
-            let out = merged(text, &[("a", &["id", "q\"u\\o\u{7}\u{2028}te", "x"]), ("b", &["y"])]);
-            assert!(!out.contains("\r\n") || !out.replace("\r\n", "").contains('\n'), "{out:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_gone_is_said_and_stays() {
-        let text = "tables:\n  s.a:\n    columns: { id: none, old: name }\n  s.z:\n    columns: { id: none }\n";
-        let mut proposal = proposal(&[("a", &["id"])]);
-        proposal.tables[0].subject = Some("id".to_owned());
-        let merged = merge(text, &read(text), &proposal).unwrap();
-        assert_eq!(merged.text, text);
-        assert_eq!(merged.gone_tables, [TableName::new("s", "z")]);
-        assert_eq!(merged.gone_columns, [(TableName::new("s", "a"), "old".to_owned())]);
-        assert_eq!(merged.subjects, [(TableName::new("s", "a"), "id".to_owned())]);
-    }
-
-    #[test]
-    fn other_layouts_are_refused_with_their_line() {
-        for (text, line) in [
-            ("tables: { s.a: { columns: { id: none } } }\n", 1),
-            ("tables:\n  s.a: { columns: { id: none } }\n", 2),
-            ("tables:\n  s.a:\n    columns:\n      ? id\n      : none\n", 4),
-            ("tables:\n  s.a:\n    columns: &c { id: none }\n", 3),
-        ] {
-            let error = merge(text, &read(text), &proposal(&[("a", &["id", "new"])])).unwrap_err();
-            assert_eq!(error.line, line, "{text}: {error}");
-        }
-        assert!(merge("other: 1\n", &Existing::new(), &proposal(&[])).is_err());
-    }
-}
+mod tests;
