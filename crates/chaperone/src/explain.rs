@@ -1,5 +1,6 @@
 //! `chaperone explain`: what would become of a statement, and why; nothing is run.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use chaperone_engine::explain::{ExplainError, Explanation, Seen};
 use chaperone_evidence::{Statement, Verdict};
+use chaperone_mask::Profile;
 use chaperone_model::{Principal, Refusal};
 use serde_json::json;
 
@@ -154,6 +156,15 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
             println!("  {:width$}  {:<9} {}", name(one), one.rung.name(), one.class.name());
         }
     }
+    if !explained.masks.is_empty() {
+        println!("\nwhat may be said of all that this principal sees on the connection (docs/masking.md)");
+        for (profile, broken) in profiles(explained) {
+            match &broken[..] {
+                [] => println!("  {:<17} kept by every column's mask", profile.name()),
+                broken => println!("  {:<17} not kept: {}", profile.name(), broken.join("; ")),
+            }
+        }
+    }
     match &explained.runs {
         Ok(None) => println!("\nruns as it is"),
         Ok(Some(text)) => println!("\nruns as\n{text}"),
@@ -162,6 +173,18 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
             print_refusal(refusal);
         }
     }
+}
+
+/// For each profile why it is not kept, once for each class and rung.
+fn profiles(explained: &Explanation) -> Vec<(Profile, Vec<String>)> {
+    let broken = |profile: Profile| {
+        let violations = explained.masks.iter().filter_map(|seen| profile.attest(seen.class, seen.rung).err());
+        let told: BTreeSet<String> = violations
+            .map(|found| format!("`{}` as `{}` ({})", found.class.name(), found.rung.name(), found.paragraph))
+            .collect();
+        (profile, told.into_iter().collect())
+    };
+    Profile::ALL.into_iter().map(broken).collect()
 }
 
 fn name(seen: &Seen) -> String {
@@ -199,6 +222,11 @@ fn print_json(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
         "classification_version": explained.classification_version,
         "statements": explained.statements,
         "masks": masks,
+        "profiles": profiles(explained).into_iter().map(|(profile, broken)| json!({
+            "name": profile.name(),
+            "kept": broken.is_empty(),
+            "broken_by": broken,
+        })).collect::<Vec<_>>(),
         "allowed": refused.is_none(),
         "runs_as": run,
         "refused": refused,

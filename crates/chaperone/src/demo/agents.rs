@@ -118,3 +118,34 @@ permit (
   resource in Connection::"ops"
 );
 "#;
+
+/// What the privacy officer relies on, for `chaperone policy test`.
+pub const CASES: &str = r#"policies: policies
+classification: clinic.classes.yaml
+connection: clinic
+search_path: [clinic]
+principals:
+  care: { issuer: demo, agent: care-assistant, groups: [care-agents], model: { name: clin-1, version: "2026-10" } }
+  billing: { issuer: demo, agent: billing-assistant, groups: [billing-agents], purpose: payment }
+  research: { issuer: demo, agent: cohort-builder, groups: [research-agents] }
+cases:
+  - name: care reads names, and no SSN
+    principal: care
+    statement: SELECT last_name FROM patient WHERE id = 1
+    expect: allow
+    masks: { clinic.patient.last_name: raw, clinic.patient.ssn: redacted, clinic.patient.dob: partial }
+  - name: care deletes nothing
+    principal: care
+    statement: DELETE FROM patient WHERE id = 1
+    expect: deny
+    rule: policy.delete
+  - name: billing reads no notes
+    principal: billing
+    statement: SELECT body FROM clinical_note
+    expect: deny
+    policies: [billing-reads-no-notes]
+  - name: research has tokens, and no names
+    principal: research
+    expect: allow
+    masks: { clinic.patient.mrn: token, clinic.patient.last_name: redacted }
+"#;

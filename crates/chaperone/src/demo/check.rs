@@ -27,6 +27,7 @@ pub fn play(setting: &mut Setting) -> Result<()> {
         bad_tokens(setting).await?;
         byte_for_byte(setting).await?;
         drift(setting).await?;
+        loosened(setting)?;
         model_revoked(setting).await
     })?;
     setting.stop_gateway()?;
@@ -144,6 +145,28 @@ async fn drift(setting: &Setting) -> Result<()> {
     ensure!(care.rows("select count(maiden_name) from clinic.patient").await? == ["0"], "and is redacted meanwhile");
     raw(setting, "alter table clinic.patient drop column maiden_name")?;
     step("a column that nobody classified is redacted at once, and `chaperone check` finds it");
+    Ok(())
+}
+
+/// Somebody makes a policy more generous than was agreed.
+fn loosened(setting: &Setting) -> Result<()> {
+    let test = |cases: &Path| -> Result<(Option<i32>, String)> {
+        let output = Command::new(std::env::current_exe()?).args(["policy", "test"]).arg(cases).output()?;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    };
+    let (code, said) = test(&setting.path("policies.test.yaml"))?;
+    ensure!(code == Some(0) && said.contains("4 passed, 0 failed"), "the policies keep what was agreed: {said}");
+    let proposal = setting.path("proposal");
+    copy_folder(&setting.path("policies"), &proposal.join("policies"))?;
+    for file in ["policies.test.yaml", "clinic.classes.yaml"] {
+        fs::copy(setting.path(file), proposal.join(file))?;
+    }
+    let generous = r#"@id("care-sees-everything") permit (principal in Group::"care-agents", action == Action::"read_raw", resource);"#;
+    fs::write(proposal.join("policies/generous.cedar"), generous)?;
+    let (code, said) = test(&proposal.join("policies.test.yaml"))?;
+    ensure!(code == Some(1) && said.contains("3 passed, 1 failed"), "the case fails: {said}");
+    ensure!(said.contains("clinic.patient.ssn"), "and says which column: {said}");
+    step("`chaperone policy test` passes, and fails on a policy that is more generous");
     Ok(())
 }
 

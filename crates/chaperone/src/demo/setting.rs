@@ -45,6 +45,7 @@ impl Setting {
         private(&secrets.join("tokens"), &random_hex()?)?;
         fs::write(base.join("clinic.classes.yaml"), clinic::CLASSIFICATION)?;
         fs::write(subfolder(base, "policies")?.join("demo.cedar"), agents::POLICY)?;
+        fs::write(base.join("policies.test.yaml"), agents::CASES)?;
         subfolder(base, "tokens")?;
         let issuer = Issuer::start(AUDIENCE)?;
         fs::write(base.join("chaperone.yaml"), configuration(issuer.url(), cluster.port()))?;
@@ -109,6 +110,7 @@ What was recorded, and whether it is sound:
 What would become of a statement, and why; whether policies and classification fit the database:
   chaperone explain --config {base}/chaperone.yaml --connection clinic --token-file {base}/tokens/care --sql \"select ssn from clinic.patient\"
   chaperone check --config {base}/chaperone.yaml
+  chaperone policy test {base}/policies.test.yaml
 Change who may do what (it applies at once): {base}/policies/demo.cedar
 The gateway's log: {base}/gateway.log
 

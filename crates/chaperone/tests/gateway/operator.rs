@@ -183,6 +183,11 @@ async fn explain_says_what_a_session_would_do() {
     assert_eq!(rung("clinic.patient.ssn").as_deref(), Some("redacted"));
     assert_eq!(rung("clinic.patient.last_name").as_deref(), Some("raw"));
 
+    // names in clear are neither; what else is shown would be
+    let profile = said["profiles"][0].clone();
+    assert_eq!((&profile["name"], &profile["kept"]), (&Value::from("safe_harbor"), &Value::from(false)), "{profile}");
+    assert_eq!(profile["broken_by"].as_array().map(Vec::len), Some(1), "{profile}");
+
     let (code, said) = explain("delete from clinic.patient");
     assert_eq!((code, &said["refused"]["rule"]), (Some(1), &Value::from("policy.delete")), "{said}");
     let (code, said) = explain("select 'Smith' from clinic.nowhere");
