@@ -5,7 +5,7 @@ mod plain;
 use chaperone_model::Class;
 
 use super::family::{self, Family};
-use super::lexicon::{DEMOGRAPHIC, FLAGGED, HOUSEKEEPING, LISTED, WARNINGS};
+use super::lexicon::{DEMOGRAPHIC, FLAGGED, LISTED, PATIENTS, PEOPLE, WARNINGS};
 use super::load::{Column, Relation};
 use super::phrases::{self, Hit};
 use super::tables::Table;
@@ -153,6 +153,9 @@ impl View<'_> {
         if values.len() > LISTABLE || values.iter().any(|value| is_suspicious(value)) {
             return undecided("its listed values may name somebody");
         }
+        if [PATIENTS, PEOPLE].iter().any(|list| self.ends_in(list)) {
+            return undecided(format!("name says `{}`, and the listed values may be theirs", self.head()));
+        }
         let reason = format!("one of {} listed values", values.len());
         let head_is_list = [LISTED, DEMOGRAPHIC, FLAGGED, &["code"]].iter().any(|list| self.ends_in(list));
         // a short list is no free text, and no date
@@ -171,10 +174,7 @@ impl View<'_> {
             return protected(Class::BirthDate, confidence, format!("type date and name says `{}`", hit.phrase));
         }
         match self.table.about {
-            About::NoPerson if self.words.iter().all(|word| HOUSEKEEPING.contains(word)) => {
-                harmless(Medium, "a date of a table about no person")
-            }
-            About::NoPerson => protected(Class::Date, Low, "type date; its name does not say of what"),
+            About::NoPerson => harmless(Medium, "a date of a table about no person"),
             About::Patient | About::People | About::Linked => protected(Class::Date, High, "type date"),
             About::Unsure => protected(Class::Date, Medium, "type date; the table may be about people"),
         }

@@ -18,7 +18,7 @@ pub(super) const JOINED_SHORT: &[&str] = &[
 /// Phrases that look like something protected, and are not.
 #[rustfmt::skip]
 pub(super) const HARMLESS_PHRASES: &[&str] = &[
-    "sort order", "display order", "sequence number", "line number", "row number", "item number", "page number",
+    "sort order", "display order", "sequence number", "line number", "row number", "page number",
     "version number", "value number", "value as number", "birth weight", "birth order", "time zone", "timezone",
     "age unit", "state code", "country code", "place of service", "sex at birth", "gender at birth", "heart rate",
     "blood pressure",
@@ -72,7 +72,7 @@ pub(super) const ORDINAL: &[&str] = &[
 /// Ends of names of true-or-false columns.
 #[rustfmt::skip]
 pub(super) const FLAGGED: &[&str] = &[
-    "flag", "active", "enabled", "deleted", "exists", "warning",
+    "flag", "active", "enabled", "deleted", "exists",
 ];
 
 /// Words for the person whose record it is.
@@ -102,7 +102,23 @@ pub(super) const LOOKUPS: &[&str] = &[
 /// First words of names of tables about no person.
 #[rustfmt::skip]
 pub(super) const LOOKUP_PREFIXES: &[&str] = &[
-    "d_", "lkp_", "lu_", "lookup_", "ref_", "dim_",
+    "d_", "lkp_", "lu_", "lookup_",
+];
+
+/// Of those, such as nobody needs to refer to. `bed status` may be a dictionary or a log of who lies where: it is a
+/// dictionary if others refer to its entries.
+#[rustfmt::skip]
+pub(super) const STANDALONE: &[&str] = &[
+    "concept", "vocabulary", "lookup", "dictionary", "migration", "setting", "config", "configuration", "feature",
+    "inventory", "currency", "country", "language", "icd", "loinc", "cpt", "drg", "terminology", "holiday",
+];
+
+/// What happens to people: tables that are called so are no dictionaries.
+#[rustfmt::skip]
+pub(super) const EVENTS: &[&str] = &[
+    "visit", "encounter", "admission", "discharge", "appointment", "stay", "event", "transfer", "claim", "invoice",
+    "payment", "prescription", "note", "message", "specimen", "referral", "letter", "consent", "episode", "case",
+    "request", "order", "result", "call",
 ];
 
 /// Words of a lookup table's own descriptive columns.
@@ -131,7 +147,7 @@ pub(super) const QUALIFIERS: &[&str] = &[
 pub(super) const HOUSEKEEPING: &[&str] = &[
     "valid", "effective", "start", "end", "from", "to", "on", "at", "create", "created", "update", "updated",
     "modified", "deleted", "applied", "expires", "expiry", "released", "published", "date", "time", "datetime",
-    "timestamp", "version", "last", "first", "until", "since", "of",
+    "timestamp", "version", "last", "first", "of",
 ];
 
 /// What a part of an address may be called too.
@@ -176,5 +192,6 @@ pub(super) const WORD_LISTS: &[&[&str]] = &[
     QUALIFIERS,
     HOUSEKEEPING,
     PLACES,
+    EVENTS,
     OTHERS,
 ];

@@ -190,8 +190,8 @@ impl<'a> Links<'a> {
                 let derived = derived(self.snapshot, findings, &sources, "generated from");
                 let Some(own) = findings.get_mut(at).and_then(|columns| columns.get_mut(column)) else { continue };
                 match derived {
-                    // an expression over nothing, or over what is harmless: its own name may still say more
-                    Some(derived) if derived.class.is_protected() || own.class == Class::Unknown => *own = derived,
+                    // of what is harmless somebody's function may still make something else: its own name must say no
+                    Some(derived) if derived.class.is_protected() => *own = derived,
                     Some(_) => {}
                     None if own.class == Class::None => {
                         *own = Finding::unknown("generated, and it is not known from what")

@@ -1,11 +1,14 @@
 //! Which tables are about people.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chaperone_model::Class;
 
 use super::family::{self, Family};
-use super::lexicon::{CODED, LOOKUP_PREFIXES, LOOKUPS, PATIENTS, PEOPLE, QUALIFIERS, VOCABULARY};
+use super::lexicon::{
+    CODED, DESCRIBES, EVENTS, HOUSEKEEPING, LOOKUP_PREFIXES, LOOKUPS, PATIENTS, PEOPLE, QUALIFIERS, STANDALONE,
+    VOCABULARY,
+};
 use super::load::{Relation, Snapshot};
 use super::phrases::{self, Hit};
 use super::words::{self, NUMBER, OTHER};
@@ -102,11 +105,18 @@ fn references<'a>(table: &'a Table, relation: &'a Relation) -> impl Iterator<Ite
 
 /// Tables about no person: called like one, with nothing of a person in them, and referring only to others of the kind.
 fn lookups(snapshot: &Snapshot, tables: &[Table]) -> Vec<bool> {
+    let all = || tables.iter().zip(&snapshot.relations).enumerate();
+    let referred: BTreeSet<usize> = all()
+        .flat_map(|(place, (table, relation))| {
+            let declared = relation.foreign_keys.iter().map(|key| key.to);
+            declared.chain(table.likely_keys.iter().map(|(_, to, _)| *to)).filter(move |to| *to != place)
+        })
+        .collect();
     let mut lookups: Vec<bool> =
-        tables.iter().zip(&snapshot.relations).map(|(table, relation)| may_be_lookup(table, relation)).collect();
+        all().map(|(place, (table, relation))| may_be_lookup(table, relation, referred.contains(&place))).collect();
     loop {
         let mut changed = false;
-        for (place, (table, relation)) in tables.iter().zip(&snapshot.relations).enumerate() {
+        for (place, (table, relation)) in all() {
             let only = references(table, relation).all(|to| to == place || lookups.get(to) == Some(&true));
             if let Some(lookup) = lookups.get_mut(place)
                 && *lookup
@@ -122,21 +132,45 @@ fn lookups(snapshot: &Snapshot, tables: &[Table]) -> Vec<bool> {
     }
 }
 
-fn may_be_lookup(table: &Table, relation: &Relation) -> bool {
+fn may_be_lookup(table: &Table, relation: &Relation, referred: bool) -> bool {
     let name = relation.name.0.name.to_lowercase();
     // `diagnosis_code`, not `access_code`
     let before = table.words.iter().rev().nth(1);
     let codes = before.is_none_or(|before| CODED.contains(before) || VOCABULARY.contains(before));
-    let called = last(table).is_some_and(|word| LOOKUPS.contains(&word) && (word != "code" || codes))
-        || LOOKUP_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || table.words.iter().any(|word| ["concept", "vocabulary", "lookup", "migration", "feature"].contains(word));
+    let called = last(table).is_some_and(|word| {
+        LOOKUPS.contains(&word) && (word != "code" || codes) && (referred || STANDALONE.contains(&word))
+    }) || !table.words.iter().any(|word| EVENTS.contains(word))
+        && (LOOKUP_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || table
+                .words
+                .iter()
+                .any(|word| ["concept", "vocabulary", "lookup", "migration", "feature"].contains(word)));
     let of_people = |words: &[&str]| words.iter().any(|word| PATIENTS.contains(word) || PEOPLE.contains(word));
     let comment = relation.comment.as_deref().map(words::of_text).unwrap_or_default();
     called
         && !relation.is_view
         && !of_people(&table.words)
         && !of_people(&comment)
-        && table.columns.iter().all(|(words, hits)| !of_people(words) && !hits.iter().any(is_personal))
+        && table.columns.iter().zip(&relation.columns).all(|((words, hits), column)| {
+            let dated = matches!(family::of(column), Family::Date | Family::DateRange | Family::Time);
+            !of_people(words)
+                && !hits.iter().any(is_personal)
+                && !names_somebody(table, words, hits)
+                && (!dated || words.iter().all(|word| HOUSEKEEPING.contains(word)))
+        })
+}
+
+/// A name of something that is not known to be a thing: `occupant name`.
+fn names_somebody(table: &Table, words: &[&'static str], hits: &[Hit]) -> bool {
+    let things = [CODED, VOCABULARY, LOOKUPS, DESCRIBES, &["item"]];
+    let is_thing = |word: &&str| things.iter().any(|list| list.contains(word)) || table.words.contains(word);
+    hits.iter().any(|hit| match hit.class {
+        Class::Name if hit.phrase == "name" => {
+            words.get(..hit.start).unwrap_or_default().iter().any(|word| !is_thing(word))
+        }
+        Class::Name => true,
+        _ => false,
+    })
 }
 
 /// What only a table about people has.

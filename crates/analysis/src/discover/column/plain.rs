@@ -14,6 +14,8 @@ use Confidence::{High, Low, Medium};
 
 /// Longest value of a column that can be called a code or one of a few words.
 const SHORT: i32 = 64;
+/// The same for marks.
+const SHORT_FLAG: i32 = 10;
 /// The same for words such as `Native Hawaiian or Other Pacific Islander`.
 const SHORT_DEMOGRAPHIC: i32 = 100;
 
@@ -27,8 +29,10 @@ impl View<'_> {
             return opinion;
         }
         let speaking = |hit: &&Hit| self.plausible(hit) && (!is_id || self.is_identifier(hit));
-        if let Some(hit) = self.hits.iter().rfind(speaking) {
-            return self.spoken(hit, is_id);
+        if let Some(last) = self.hits.iter().rfind(speaking) {
+            // `birth year` is more than a year: it tells who is over 89
+            let birth = self.hits.iter().rfind(|hit| hit.class == Class::BirthDate && speaking(hit));
+            return self.spoken(if last.class == Class::Date { birth.unwrap_or(last) } else { last }, is_id);
         }
         if let Some(opinion) = self.key(is_id) {
             return opinion;
@@ -143,9 +147,9 @@ impl View<'_> {
         if tail_is_harmless || [ORDINAL, FLAGGED, LISTED, DEMOGRAPHIC].iter().any(|list| list.contains(&head)) {
             return harmless(Medium, format!("a number, and name ends in `{head}`"));
         }
-        let measured = self.words.iter().find(|word| MEASURED.contains(word));
-        let clear = !["number", "id", "code"].contains(&head) && (head != OTHER || self.column.fraction);
-        if let Some(word) = measured.filter(|_| clear) {
+        // a whole number must end in what it measures: `paid_by` is a person. One with a fraction counts nobody
+        let measured = self.words.iter().rfind(|word| MEASURED.contains(word));
+        if let Some(word) = measured.filter(|word| **word == head || self.column.fraction) {
             return harmless(Medium, format!("a number, and name says `{word}`"));
         }
         if ["value", "result", "number"].contains(&head) && self.family == Family::Number && self.beside_units() {
@@ -189,7 +193,8 @@ impl View<'_> {
                 format!("a code of a vocabulary: `{}`", if head == "code" { before } else { head }),
             );
         }
-        let listed = [LISTED, FLAGGED].iter().any(|list| list.contains(&head)) && short(SHORT)
+        let listed = LISTED.contains(&head) && short(SHORT)
+            || FLAGGED.contains(&head) && short(SHORT_FLAG)
             || DEMOGRAPHIC.contains(&head) && short(SHORT_DEMOGRAPHIC)
             || DEMOGRAPHIC.contains(&before) && head == "status" && short(SHORT_DEMOGRAPHIC);
         if listed || self.tail_is_harmless() && short(SHORT) {
@@ -231,7 +236,8 @@ impl View<'_> {
         let of_numbers = match hit.class {
             Zip | Age | BirthDate | Phone | Fax | Ssn | Mrn | InsuranceId | Account | License | Vehicle | Device
             | UniqueId => true,
-            Date => self.family == Family::Integer,
+            // days and seconds since some day, with a fraction too
+            Date => self.family == Family::Integer || ["date", "datetime", "timestamp"].contains(&hit.phrase),
             Address => ["latitude", "longitude", "coordinate"].contains(&hit.phrase),
             Name | Email | Url | Ip | Biometric | Photo | ClinicalText | Unknown | None => false,
         };

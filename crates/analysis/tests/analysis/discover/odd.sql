@@ -164,3 +164,26 @@ SELECT id, odd.whose(id) AS status, (SELECT s.last_name FROM odd.status_types s 
     count(*) FILTER (WHERE ref = 'x') OVER () AS n, created_at AS email, row_number() OVER (ORDER BY name) AS rank,
     (f.*)::text AS unit, current_user AS role
 FROM room r JOIN subject_file f USING (id);
+
+-- Found by reading the rules once more.
+CREATE TABLE bed_status (id serial PRIMARY KEY, code text, label text, description text, since timestamptz);
+CREATE TABLE unit_code (id serial PRIMARY KEY, occupant_name text, description text);
+CREATE TABLE ref_request (id serial PRIMARY KEY, description text, code varchar(20));
+CREATE TABLE dim_stay (stay_key integer PRIMARY KEY, title text, description text);
+CREATE TABLE d_encounter (id serial PRIMARY KEY, label text);
+CREATE TABLE dose_log (
+    id serial PRIMARY KEY,
+    paid_by bigint,
+    charge_to integer,
+    total_for bigint,
+    cost_center numeric,
+    dob_year smallint,
+    yr_born varchar(4),
+    started_date double precision,
+    warning varchar(60),
+    flag varchar(60),
+    item_number varchar(20),
+    clinician text CHECK (clinician IN ('smith', 'jones')),
+    label text GENERATED ALWAYS AS ('P' || dose_log_no::text) STORED,
+    dose_log_no integer
+);
