@@ -207,6 +207,13 @@ impl View<'_> {
         let words = words::of_text(comment);
         let hits: Vec<Hit> = phrases::find(&words).into_iter().filter(|hit| hit.class != Class::None).collect();
         match opinion {
+            // row numbers are called identifiers by everybody; one that is a person's number has that number's name
+            Opinion::Harmless { made_here: true, .. } => {
+                match hits.iter().find(|hit| hit.confidence == High && hit.class.may_be_token()) {
+                    Some(hit) => protected(hit.class, Medium, format!("comment says `{}`", hit.phrase)),
+                    None => opinion,
+                }
+            }
             Opinion::Harmless { made_here: false, .. } if self.family != Family::Boolean => {
                 let contrary = hits.iter().find(|hit| hit.class != Class::Date && hit.confidence > Low);
                 let warning = words.iter().find(|word| WARNINGS.contains(word)).copied();

@@ -187,3 +187,7 @@ CREATE TABLE dose_log (
     label text GENERATED ALWAYS AS ('P' || dose_log_no::text) STORED,
     dose_log_no integer
 );
+CREATE TABLE wristband (id bigserial PRIMARY KEY, printed_at timestamptz);
+COMMENT ON COLUMN wristband.id IS 'Also the medical record number';
+CREATE TABLE scan_event (id bigserial PRIMARY KEY, wristband_id bigint REFERENCES wristband, band bigint REFERENCES wristband);
+COMMENT ON COLUMN scan_event.id IS 'Unique identifier of the event';
