@@ -30,11 +30,18 @@ pub(super) fn read(snapshot: &Snapshot) -> Vec<Table> {
     let mut tables: Vec<Table> = snapshot.relations.iter().map(table).collect();
     likely_keys(snapshot, &mut tables);
     let lookups = lookups(snapshot, &tables);
+    let patients: BTreeSet<usize> = (0..tables.len())
+        .filter(|place| {
+            tables.get(*place).zip(snapshot.relations.get(*place)).is_some_and(|(t, r)| is_called_patient(t, r))
+        })
+        .collect();
     let mut waiting = Vec::new();
     for (place, (table, relation)) in tables.iter_mut().zip(&snapshot.relations).enumerate() {
         table.about = if lookups.get(place) == Some(&true) {
             About::NoPerson
-        } else if is_patient(table, relation) {
+        } else if patients.contains(&place)
+            || looks_like_patient(table, relation) && !references(table, relation).any(|to| patients.contains(&to))
+        {
             About::Patient
         } else if last(table).is_some_and(|word| PEOPLE.contains(&word)) {
             About::People
@@ -85,13 +92,15 @@ fn last(table: &Table) -> Option<&'static str> {
     table.words.last().copied()
 }
 
-/// By its name, or because it has births and names and is not called after those who work here.
-fn is_patient(table: &Table, relation: &Relation) -> bool {
+fn is_called_patient(table: &Table, relation: &Relation) -> bool {
+    !relation.is_view && last(table).is_some_and(|word| PATIENTS.contains(&word))
+}
+
+/// It has births and names, and is not called after those who work here. (A table that also refers to patients may
+/// just repeat theirs.)
+fn looks_like_patient(table: &Table, relation: &Relation) -> bool {
     if relation.is_view {
         return false;
-    }
-    if last(table).is_some_and(|word| PATIENTS.contains(&word)) {
-        return true;
     }
     let has = |class: Class| table.columns.iter().any(|(_, hits)| hits.iter().any(|hit| hit.class == class));
     has(Class::BirthDate) && has(Class::Name) && !table.words.iter().any(|word| PEOPLE.contains(word))

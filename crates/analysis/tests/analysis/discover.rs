@@ -198,8 +198,15 @@ fn subjects(name: &str) -> Option<Subjects> {
             ("app.Clients", Some("id")),
             ("app.ChartNotes", Some("clientId")),
             ("app.InvoiceLines", None),
+            ("app.ClientCoverage", Some("clientId")),
             ("legacy.tbl_pnt_mstr", Some("pnt_cd")),
             ("legacy.tbl_cons", Some("pnt_cd")),
+        ]),
+        "later" => Some(&[
+            ("clarity.PATIENT", Some("PAT_ID")),
+            ("clarity.PAT_ENC", Some("PAT_ID")),
+            ("clarity.ORDER_RESULTS", Some("PAT_ID")),
+            ("emr.patient_data", Some("pid")),
         ]),
         _ => None,
     }
