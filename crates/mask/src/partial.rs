@@ -14,6 +14,7 @@
 //! > older.
 
 use crate::column::Family;
+use crate::token::LONGEST;
 use crate::{Type, ZipTable};
 
 /// 1 January of the value's year; of a number that is a year, itself. `None` where the type has no year.
@@ -115,9 +116,11 @@ pub(crate) fn zip(column: &str, ty: &Type, table: &ZipTable) -> Option<String> {
     let text = ty.text(column)?;
     let sparse: Vec<&str> = table.prefixes().collect();
     let prefix = format!("pg_catalog.\"substring\"({text}, 1, 3)");
-    // five digits, or nine with or without the hyphen; a bpchar loses its padding in the cast
+    // five digits, or nine with or without the hyphen; a bpchar loses its padding in the cast. The length comes first:
+    // a pattern needs four bytes for each character, and raises where that is more than the server gives for one value
     Some(format!(
         "CASE WHEN {column} IS NULL THEN NULL \
+         WHEN pg_catalog.octet_length({text}) OPERATOR(pg_catalog.>) 10 THEN '000' \
          WHEN ({text} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.~) '^[0-9]{{5}}(-?[0-9]{{4}})?$' \
          AND ({prefix} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.<>) ALL ('{{{}}}'::pg_catalog.text[]) \
          THEN {prefix} ELSE '000' END::{}",
@@ -127,12 +130,14 @@ pub(crate) fn zip(column: &str, ty: &Type, table: &ZipTable) -> Option<String> {
 }
 
 /// The domain, in lower case, where what stands behind the last `@` looks like one; else `NULL`. Not Safe Harbor, which
-/// wants (F) removed whole; and the domain of a person's own can name that person.
+/// wants (F) removed whole; and the domain of a person's own can name that person. A value of more than 1 MiB is no
+/// address, and a pattern raises for the longest values.
 pub(crate) fn email(column: &str, ty: &Type) -> Option<String> {
     let text = ty.text(column)?;
     Some(format!(
-        "(pg_catalog.lower(pg_catalog.\"substring\"({text} COLLATE pg_catalog.\"C\", \
-         '@([A-Za-z0-9-]+([.][A-Za-z0-9-]+)*[.][A-Za-z]+)$'::pg_catalog.text)) COLLATE pg_catalog.\"default\")::{}",
+        "CASE WHEN pg_catalog.octet_length({text}) OPERATOR(pg_catalog.<=) {LONGEST} THEN \
+         (pg_catalog.lower(pg_catalog.\"substring\"({text} COLLATE pg_catalog.\"C\", \
+         '@([A-Za-z0-9-]+([.][A-Za-z0-9-]+)*[.][A-Za-z]+)$'::pg_catalog.text)) COLLATE pg_catalog.\"default\")::{} END",
         ty.sql()
     ))
 }

@@ -41,7 +41,7 @@ pub enum TokenForm {
 }
 
 /// Longest value that has a token, in bytes.
-const LONGEST: usize = 1 << 20;
+pub(crate) const LONGEST: usize = 1 << 20;
 
 /// Longest text that fits a block, in bytes: the block has a byte for the length.
 pub(crate) const FITS: usize = 15;

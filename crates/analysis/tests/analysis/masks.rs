@@ -629,3 +629,24 @@ fn names_cannot_break_out() {
     let ty = Type { schema: "x\"y".into(), name: "z".into(), kind: 'b', array: true };
     assert_eq!(masker.mask(Class::Ssn, Rung::Redacted, "a", &ty), r#"NULL::"x""y"."z"[]"#);
 }
+
+/// A pattern needs four bytes for each character, and the server gives no more than 1 GiB for one value: an error would
+/// tell that there is such a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_mask_raises_for_the_longest_values() {
+    let server = Server::shared().await;
+    let client = server.session(&keys(TokenForm::Invertible)).await;
+    let text = Type::builtin("text");
+    let length = 256 << 20;
+    for (class, rung, expected) in [
+        (Class::Zip, Rung::Partial, Some("000")),
+        (Class::Email, Rung::Partial, None),
+        (Class::Mrn, Rung::Token, None),
+        (Class::Name, Rung::Redacted, None),
+    ] {
+        let mask = masker(TokenForm::Invertible).mask(class, rung, "v", &text);
+        let sql = format!("SELECT {mask} FROM (SELECT pg_catalog.repeat('1', {length}) AS v OFFSET 0) t");
+        let rows = rows_of(&client, &sql).await;
+        assert_eq!(rows, vec![vec![expected.map(str::to_owned)]], "{}", class.name());
+    }
+}
