@@ -144,6 +144,9 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
                 })
                 .collect();
             println!("  kind    {}{}", facts.kind, if facts.has_where { ", with WHERE" } else { "" });
+            if let Some(rows) = statement.estimated_rows {
+                println!("  rows    the database expects {rows}, with everything redacted");
+            }
             println!("  needs   {}", if needs.is_empty() { "connect".to_owned() } else { needs.join(", ") });
         }
         println!("  policy  {}", decision(statement));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chaperone_model::{Classification, TableClasses, TableName};
 
 use crate::analyse::Analyser;
+use crate::estimate::Planner;
 use crate::masking::Masking;
 use crate::shield::Catalogs;
 use crate::upstream::{CredentialSource, Target};
@@ -91,6 +92,7 @@ pub struct Connection {
     pub limits: Limits,
     classified: RwLock<Classified>,
     pub(crate) masking: Arc<Masking>,
+    pub(crate) planner: Planner,
     pub(crate) analyser: Analyser,
     pub(crate) catalogs: Catalogs,
 }
@@ -112,6 +114,7 @@ impl Connection {
             classified: RwLock::new(classified),
             masking: Arc::new(masking),
             limits,
+            planner: Planner::default(),
             analyser: Analyser::default(),
             catalogs: Catalogs::default(),
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::connection::{Classified, Connection};
 use crate::end::End;
+use crate::estimate::{Estimated, Estimating};
 use crate::rewrite::{self, Permitted, Text};
 use crate::shield::Shield;
 
@@ -27,6 +28,8 @@ pub(crate) struct Judge {
     classified: Classified,
     authority: Authority,
     shield: Option<Shield>,
+    /// How many rows the database expects of the text that is judged next.
+    estimated: Option<Estimated>,
     /// It decides or masks by something else than what is on record.
     has_news: bool,
     next_ordinal: u64,
@@ -70,6 +73,8 @@ pub(crate) struct Cleared {
     pub(crate) effects: Effects,
     /// The facts of its first statement; a prepared statement has no second.
     pub(crate) facts: Option<Arc<Facts>>,
+    /// How many rows the database expects of that, if a policy wanted to know.
+    pub(crate) estimate: Option<u64>,
 }
 
 impl Judge {
@@ -93,6 +98,7 @@ impl Judge {
             classified,
             authority,
             shield: None,
+            estimated: None,
             has_news: false,
             next_ordinal: 1,
             lasting: BTreeSet::new(),
@@ -221,6 +227,24 @@ impl Judge {
         ordinal
     }
 
+    /// What the database must be asked before a text can be judged, if a policy wants to know how many rows it expects.
+    pub(crate) fn wants_estimates(&self, text: &str) -> Option<Estimating> {
+        let shield = self.shield.as_ref().filter(|_| self.policies.borrow().reads_estimates())?;
+        if self.estimated.as_ref().is_some_and(|estimated| estimated.text == text) {
+            return None;
+        }
+        let statements = self.parsed(text).ok()?;
+        let wanted = |i: usize| self.authority.wants_estimate(&self.facts(&statements, i));
+        let asked: Vec<Option<String>> =
+            (0..statements.len()).map(|i| wanted(i).then(|| shield.redacted(&statements, i)).flatten()).collect();
+        asked.iter().any(Option::is_some).then(|| Estimating::ask(&self.connection, text, asked))
+    }
+
+    /// The answer to that: for the next judgement of this text.
+    pub(crate) fn estimated(&mut self, estimated: Estimated) {
+        self.estimated = Some(estimated);
+    }
+
     /// Judges a text: each of its statements gets a line for the record; all must be permitted for any to run.
     pub(crate) fn text(&mut self, text: &str, op: Op) -> (Vec<Statement>, Judged) {
         if let Err(refusal) = self.refresh() {
@@ -230,6 +254,8 @@ impl Judge {
             Ok(statements) => statements,
             Err(refusal) => return self.unreadable(op, refusal),
         };
+        let estimates = self.estimated.take().filter(|estimated| estimated.text == text);
+        let estimate = |i: usize| estimates.as_ref().and_then(|estimates| estimates.rows.get(i).copied().flatten());
         let mut lines = Vec::with_capacity(statements.len());
         let mut permits = Vec::with_capacity(statements.len());
         let mut effects = Effects::None;
@@ -245,9 +271,11 @@ impl Judge {
                 op,
                 normalized: Some(statements.normalized(i).to_owned()),
                 fingerprint: Some(statements.fingerprint(i)),
+                estimated_rows: estimate(i),
                 ..Statement::default()
             };
-            let decision = self.authority.decide(StatementId { session: self.session, ordinal }, &facts, now());
+            let id = StatementId { session: self.session, ordinal };
+            let decision = self.authority.decide_estimated(id, &facts, now(), estimate(i));
             if let Some(refusal) = self.of_other_policies(&facts) {
                 refused.get_or_insert(refusal);
             }
@@ -276,7 +304,7 @@ impl Judge {
                     line.rewritten = text.run.is_some();
                 }
                 let facts = (!statements.is_empty()).then(|| Arc::new(self.facts(&statements, 0).into_owned()));
-                (lines, Judged::Run(Cleared { text, permitted, effects, facts }))
+                (lines, Judged::Run(Cleared { text, permitted, effects, facts, estimate: estimate(0) }))
             }
             Err(refusal) => {
                 // the line that was denied says so already; a refusal of masking concerns the text as a whole
@@ -363,6 +391,7 @@ impl Judge {
                     permitted,
                     effects: Effects::Possible,
                     facts: Some(Arc::new(facts.clone())),
+                    estimate: None,
                 })
             }
             Decision::Deny(_) => {
@@ -375,7 +404,12 @@ impl Judge {
     }
 
     /// Judges a run of a statement whose text was judged when it was prepared. `None` facts: it was prepared by SQL.
-    pub(crate) fn run(&mut self, ordinal: u64, facts: Option<&Facts>) -> Result<(Permit, Ruling), Box<Refused>> {
+    pub(crate) fn run(
+        &mut self,
+        ordinal: u64,
+        facts: Option<&Facts>,
+        estimate: Option<u64>,
+    ) -> Result<(Permit, Ruling), Box<Refused>> {
         let id = StatementId { session: self.session, ordinal };
         let unknown;
         let facts = match facts {
@@ -395,7 +429,7 @@ impl Judge {
             return Err(Box::new((refusal, ruling)));
         }
         let facts = self.lasting(Cow::Borrowed(facts));
-        match self.authority.decide(id, &facts, now()) {
+        match self.authority.decide_estimated(id, &facts, now(), estimate) {
             Decision::Allow(permit) => {
                 let ruling = Ruling::allowed(permit.policies());
                 Ok((permit, ruling))

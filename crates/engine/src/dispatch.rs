@@ -12,6 +12,7 @@ use chaperone_wire::postgres::frontend::{self, Object, Tag};
 use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
 use crate::end::End;
+use crate::estimate::{Estimated, Estimating};
 use crate::prepared::{Portal, Prepared, Source};
 use crate::receive::Input;
 use crate::replies::{Owed, Query};
@@ -111,6 +112,17 @@ impl<S> Session<S> {
         })
     }
 
+    /// What the database must be asked before a message can be judged.
+    pub(crate) fn asks_first(&self, input: &Input) -> Result<Option<Estimating>, End> {
+        let (Input::Message(frame) | Input::Start(frame)) = input else { return Ok(None) };
+        let text = match Tag::from_byte(frame.tag) {
+            Some(Tag::Query) => frontend::Query::parse(frame.body()).map_err(End::from_agent)?.text,
+            Some(Tag::Parse) => frontend::Parse::parse(frame.body()).map_err(End::from_agent)?.text,
+            _ => return Ok(None),
+        };
+        Ok(self.judge.wants_estimates(&String::from_utf8_lossy(text)))
+    }
+
     /// The database owes an answer for what is sent now, unless it is skipping to a `Sync`.
     fn owe(&mut self, owed: Owed) {
         self.settled = false;
@@ -204,6 +216,7 @@ impl<S> Session<S> {
                 let prepared = Prepared {
                     ordinal,
                     facts: cleared.facts,
+                    estimate: cleared.estimate,
                     output: cleared.text.outputs.into_iter().next(),
                     source,
                     sent: self.names.moment(self.replies.segment()),
@@ -276,6 +289,7 @@ impl<S> Session<S> {
         if source.generation == self.judge.generation() {
             return None;
         }
+        self.judge.estimated(Estimated { text: source.text.clone(), rows: vec![prepared.estimate] });
         match self.judge.text(&source.text, Op::Prepare) {
             (_, Judged::Run(cleared)) if cleared.text.run.as_deref() == Some(source.run.as_str()) => None,
             (_, Judged::Run(_)) => Some(Box::new(Refusal {
@@ -320,9 +334,10 @@ impl<S> Session<S> {
                 let ruling = Ruling::refused(&refusal);
                 Err(Box::new((*refusal, ruling)))
             }
-            None => self.judge.run(ordinal, prepared.facts.as_deref()),
+            None => self.judge.run(ordinal, prepared.facts.as_deref(), prepared.estimate),
         };
         let mut line = Statement { id: ordinal, op: Op::Execute, ..Statement::default() };
+        line.estimated_rows = prepared.estimate;
         if prepared.ordinal > 0 {
             line.refers_to = Some(prepared.ordinal);
         }
@@ -372,7 +387,7 @@ impl<S> Session<S> {
             let ruling = Ruling::refused(&refusal);
             Err(Box::new((refusal, ruling)))
         } else {
-            self.judge.run(ordinal, Some(&crate::decide::function_call()))
+            self.judge.run(ordinal, Some(&crate::decide::function_call()), None)
         };
         match judged {
             Ok((permit, ruling)) => {

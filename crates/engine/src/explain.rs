@@ -2,6 +2,7 @@
 //! become of a statement. The very judge of a session answers, so that the explanation cannot differ from what happens;
 //! nothing is run but the catalog's queries.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use chaperone_analysis::Catalog;
@@ -93,6 +94,10 @@ impl Connection {
             Judge::new(session, Arc::new(principal), self.clone(), policies).map_err(ExplainError::Refused)?;
         if judge.is_shielded() {
             judge.shield(self.catalogs.current(self).await?);
+        }
+        if let Some(mut asked) = judge.wants_estimates(text) {
+            let estimated = poll_fn(|cx| asked.poll(cx)).await;
+            judge.estimated(estimated);
         }
         let (statements, judged) = judge.text(text, Op::Query);
         let runs = match judged {

@@ -44,6 +44,7 @@ mod connection;
 mod decide;
 mod dispatch;
 mod end;
+mod estimate;
 pub mod execute;
 pub mod explain;
 mod masking;

@@ -255,6 +255,7 @@ impl Opened {
             copying_in: false,
             settled: true,
             held: None,
+            estimating: None,
             log: self.log,
             registered: self.registered,
             clock: self.clock,

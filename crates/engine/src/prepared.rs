@@ -13,6 +13,8 @@ pub(crate) struct Prepared {
     pub(crate) ordinal: u64,
     /// What it needs; `None` for one that was prepared by SQL, whose needs were decided there.
     pub(crate) facts: Option<Arc<Facts>>,
+    /// How many rows the database expected of it, if a policy wanted to know.
+    pub(crate) estimate: Option<u64>,
     /// What its `RowDescription` must look like; `None` when nothing is checked.
     pub(crate) output: Option<Arc<Output>>,
     /// The text that was prepared upstream, when it is not the agent's; kept to tell whether a new decision would
@@ -45,7 +47,7 @@ pub(crate) struct Source {
 impl Prepared {
     /// One that the protocol did not make: `PREPARE` and `DECLARE` share the names of `Parse` and `Bind`.
     pub(crate) fn unknown() -> Self {
-        Prepared { ordinal: 0, facts: None, output: None, source: None, sent: Moment::default() }
+        Prepared { ordinal: 0, facts: None, estimate: None, output: None, source: None, sent: Moment::default() }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::check::fatal;
 use crate::clock::Clock;
 use crate::decide::Judge;
 use crate::end::End;
+use crate::estimate::Estimating;
 use crate::execute::ToServer;
 use crate::prepared::Names;
 use crate::queue::Intake;
@@ -73,6 +74,8 @@ pub struct Session<S> {
     pub(crate) settled: bool,
     /// A message that cannot be judged before it is known what its name means.
     pub(crate) held: Option<Input>,
+    /// What the database was asked before that can be judged.
+    pub(crate) estimating: Option<Estimating>,
 
     pub(crate) log: SessionLog,
     pub(crate) registered: Registered,
@@ -148,6 +151,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Ok(false);
         }
         if let Some(input) = self.held.take() {
+            if let Some(estimating) = &mut self.estimating {
+                match estimating.poll(cx) {
+                    Poll::Pending => {
+                        self.held = Some(input);
+                        return Ok(false);
+                    }
+                    Poll::Ready(estimated) => {
+                        self.estimating = None;
+                        self.judge.estimated(estimated);
+                    }
+                }
+            }
             if self.must_wait(&input)? {
                 self.held = Some(input);
                 return Ok(false);
@@ -172,7 +187,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Takes every message that is there.
     fn take_all(&mut self) -> Result<(), End> {
         while let Some(input) = self.receiver.next().map_err(End::from_agent)? {
-            if self.must_wait(&input)? {
+            self.estimating = self.asks_first(&input)?;
+            if self.estimating.is_some() || self.must_wait(&input)? {
                 self.held = Some(input);
                 break;
             }

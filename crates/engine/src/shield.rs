@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
 use chaperone_analysis::{Protection, Rewritten, Statements};
-use chaperone_model::{Facts, Masks, Refusal, TableClasses, TableName};
+use chaperone_model::{Facts, Masks, Refusal, Rung, TableClasses, TableName};
 use chaperone_policy::Authority;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -80,6 +80,24 @@ impl Shield {
             known.insert(text.into(), rewritten.clone());
         }
         Ok(rewritten)
+    }
+
+    /// Statement `i` with all that is protected redacted, whatever the session may see of it; `None` where it cannot be
+    /// masked.
+    pub(crate) fn redacted(&self, statements: &Statements, i: usize) -> Option<String> {
+        let mut masks = Masks::default();
+        for (table, column, rung) in self.masks.iter().filter(|(.., rung)| *rung == Rung::Raw) {
+            if self.tables.get(table).is_some_and(|classes| !classes.class(column).is_protected()) {
+                masks.set(table, column, rung);
+            }
+        }
+        let protection = Protection {
+            catalog: &self.catalog,
+            classification: &self.tables,
+            masks: &masks,
+            masker: self.masking.masker(self.cutoff_year),
+        };
+        chaperone_analysis::rewrite(statements, i, &protection).ok().map(|rewritten| rewritten.text)
     }
 
     /// The facts of a statement, its relations resolved as the server resolves them.

@@ -174,6 +174,9 @@ impl Authority {
     /// Whether a policy that concerns the statement reads how many rows the database expects: only then is it worth
     /// asking the database.
     pub fn wants_estimate(&self, facts: &Facts) -> bool {
+        if !self.policies.reads_estimates() {
+            return false;
+        }
         let Ok(asker) = &self.asker else { return false };
         facts.needs.iter().any(|need| {
             let slice = self.slice(Ask::Act(need.action));

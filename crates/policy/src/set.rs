@@ -131,6 +131,12 @@ impl PolicySet {
         self.texts.iter().map(file).collect()
     }
 
+    /// Whether any policy reads how many rows the database expects: only then need anybody ask whether one that concerns
+    /// a statement [does](crate::Authority::wants_estimate).
+    pub fn reads_estimates(&self) -> bool {
+        self.rules.iter().any(|rule| rule.reads.estimated_rows)
+    }
+
     /// How many policies there are.
     pub fn len(&self) -> usize {
         self.rules.len()

@@ -6,11 +6,11 @@ use chaperone_testkit::raw::{Message, frontend as frame};
 
 use crate::stage::{POLICY, Setup};
 
-fn tags(messages: &[Message]) -> String {
+pub fn tags(messages: &[Message]) -> String {
     messages.iter().map(|message| char::from(message.tag)).collect()
 }
 
-fn code(messages: &[Message]) -> String {
+pub fn code(messages: &[Message]) -> String {
     messages.iter().find(|message| message.tag == b'E').and_then(|error| error.field(b'C')).unwrap_or_default()
 }
 

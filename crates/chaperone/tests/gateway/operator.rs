@@ -3,9 +3,11 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use chaperone_testkit::raw::frontend as frame;
 use serde_json::Value;
 
-use crate::stage::{Gateway, Setup, fresh_cluster, verify};
+use crate::hostile::{code, tags};
+use crate::stage::{Gateway, POLICY, Setup, fresh_cluster, verify};
 
 /// Longer than the gateway takes to notice a changed file.
 const NOTICED: Duration = Duration::from_millis(2500);
@@ -197,6 +199,47 @@ async fn explain_says_what_a_session_would_do() {
     claims("\"nobody\"");
     let (code, said) = explain("select 1");
     assert_eq!((code, &said["refused"]["rule"]), (Some(1), &Value::from("policy.connect")), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_may_ask_how_many_rows_the_database_expects() {
+    let mut gateway = Setup::new().start();
+    let policy = POLICY.replacen(
+        "resource in Connection::\"clinic\"\n);",
+        "resource in Connection::\"clinic\"\n);\n@id(\"small\") forbid (principal, action == Action::\"select\", \
+         resource in Connection::\"clinic\") when { context has estimated_rows && context.estimated_rows > 50 };",
+        1,
+    );
+    assert!(policy.contains("estimated_rows"));
+    std::fs::write(gateway.path("policies/test.cedar"), policy).unwrap();
+    tokio::time::sleep(NOTICED).await;
+    let mut client = gateway.client("clinic").await;
+    assert_eq!(client.rows("select id from clinic.patient where id = 7").await.unwrap(), ["7"]);
+    assert_eq!(code(&client.query("select id from clinic.patient").await.unwrap()), "42501");
+    assert_eq!(client.rows("select id from clinic.patient order by id limit 2").await.unwrap(), ["1", "2"]);
+    // what is hidden does not move the number: redacted, an SSN equals nothing
+    assert!(client.rows("select id from clinic.patient where ssn > '0'").await.unwrap().is_empty());
+    // prepared, it is decided by the same number at each run; and a pipeline keeps its order
+    let run = [frame::bind("", "few", &[], &[]), frame::execute("", 0)].concat();
+    let pipeline = [
+        frame::parse("few", "select id from clinic.patient where id = 8", &[]),
+        run.clone(),
+        run,
+        frame::parse("many", "select id from clinic.patient", &[]),
+        frame::sync(),
+    ];
+    client.send(&pipeline.concat()).await.unwrap();
+    assert_eq!(tags(&client.until_ready().await.unwrap()), "12DC2DCEZ");
+    assert_eq!(client.rows("select 1").await.unwrap(), ["1"], "the session goes on");
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+    let received: Vec<Value> = records(&gateway).into_iter().filter(|record| record["kind"] == "received").collect();
+    let numbers: Vec<u64> = received
+        .iter()
+        .flat_map(|record| record["statements"].as_array().unwrap())
+        .filter_map(|statement| statement["estimated_rows"].as_u64())
+        .collect();
+    assert!(numbers.contains(&1) && numbers.contains(&300) && numbers.contains(&2), "{numbers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

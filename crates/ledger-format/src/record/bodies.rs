@@ -295,6 +295,9 @@ impl fmt::Display for CloseReason {
 pub struct Statement {
     /// What was decided.
     pub decision: Ruling,
+    /// How many rows the database expected, where a policy wanted to know.
+    #[serde(default, with = "jcs::opt_int", skip_serializing_if = "Option::is_none")]
+    pub estimated_rows: Option<u64>,
     /// What analysis found.
     #[serde(default, with = "nouns::facts", skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,

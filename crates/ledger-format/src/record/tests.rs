@@ -71,6 +71,7 @@ fn received() -> Record {
         effects: Effects::None,
     };
     let statement = Statement {
+        estimated_rows: None,
         decision: Ruling::allowed(&["care"]),
         facts: Some(facts),
         fingerprint: Some("ab12".into()),
@@ -202,6 +203,7 @@ fn statement() -> impl Strategy<Value = Statement> {
     };
     (option::of(facts), option::of(text(400)), number(), option::of(number()), vec(text(9), 0..3)).prop_map(
         move |(facts, normalized, id, refers_to, policies)| Statement {
+            estimated_rows: refers_to,
             decision: Ruling::denied(&policies, &refusal),
             facts,
             fingerprint: None,
