@@ -85,6 +85,22 @@ fn does(connection: &Connection) -> String {
     }
 }
 
+/// One line of text with names of the database in it, for a terminal: whoever may name a table could write to the
+/// operator's screen, add a line that nobody said, or turn the direction of the text around.
+pub fn shown(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match acts(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 fn print_text(arguments: &CheckArguments, resolved: &Resolved, general: &[Finding], checked: &[Checked<'_>]) {
     println!("configuration {} is good", arguments.config.display());
     println!("  listens on {}{}", resolved.listen, if resolved.tls.is_some() { " with TLS" } else { " in the clear" });
@@ -95,12 +111,12 @@ fn print_text(arguments: &CheckArguments, resolved: &Resolved, general: &[Findin
         resolved.policy_files.len()
     );
     for finding in general {
-        println!("  {finding}");
+        println!("  {}", shown(&finding.to_string()));
     }
     for Checked { connection, findings } in checked {
         println!("connection {}: {}", connection.name, does(connection));
         for finding in findings {
-            println!("  {finding}");
+            println!("  {}", shown(&finding.to_string()));
         }
         match findings.iter().filter(|finding| finding.severity != Severity::Note).count() {
             _ if arguments.offline => println!("  the database was not looked at (--offline)"),
@@ -138,4 +154,23 @@ fn print_json(resolved: &Resolved, general: &[Finding], checked: &[Checked<'_>])
     });
     println!("{}", serde_json::to_string_pretty(&all)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_nothing_to_a_terminal() {
+        let finding = Finding {
+            severity: Severity::Note,
+            rule: "drift.unlisted",
+            about: Some("clinic.\u{1b}[2Jpatient".to_owned()),
+            text: "not classified: `a\r\nerror: b`, `\u{202e}c`, `Müller's \"d\"`".to_owned(),
+        };
+        assert_eq!(
+            shown(&finding.to_string()),
+            r#"note: clinic.\u{1b}[2Jpatient: not classified: `a\u{d}\u{a}error: b`, `\u{202e}c`, `Müller's "d"` [drift.unlisted]"#
+        );
+    }
 }
