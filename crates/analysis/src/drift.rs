@@ -204,7 +204,8 @@ impl Findings {
                 Severity::Warning,
                 "drift.unclassified",
                 Some(format!("{name}.{column}")),
-                "nobody has said what it holds, so it is redacted; classify it".to_owned(),
+                "nobody has said what it holds, so it is redacted; classify it (`chaperone discover --merge` proposes how)"
+                    .to_owned(),
             );
         }
         for (column, class) in classes.columns.iter().filter(|(_, class)| **class == Class::Unknown) {

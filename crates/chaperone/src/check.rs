@@ -22,6 +22,7 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (config, text) = Config::read(&arguments.config)?;
     let resolved = resolve::resolve(config, &text)?;
     let mut general = unknown_connections(&resolved);
+    general.extend(unlisted_names(&resolved));
     general.sort();
     let checked = crate::serve::runtime()?.block_on(async {
         let mut checked = Vec::with_capacity(resolved.connections.len());
@@ -76,6 +77,24 @@ fn unknown_connections(resolved: &Resolved) -> Vec<Finding> {
         text: format!("policies name connection `{name}`, which does not exist, so they match nothing there"),
     });
     unknown.collect()
+}
+
+/// So do those that name tables or columns which are not classified.
+fn unlisted_names(resolved: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for connection in &resolved.connections {
+        let classified = connection.classified();
+        let Some(tables) = classified.tables() else { continue };
+        for (policy, name) in resolved.policies.unlisted_names(&connection.name, tables) {
+            found.push(Finding {
+                severity: Severity::Warning,
+                rule: "policy.name",
+                about: Some(name),
+                text: format!("policy `{policy}` names it, but the classification does not list it; correct either"),
+            });
+        }
+    }
+    found
 }
 
 fn does(connection: &Connection) -> String {

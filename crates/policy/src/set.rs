@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{Policy, PolicySet as CedarSet, ValidationMode, Validator};
+use chaperone_model::{TableClasses, TableName};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
@@ -157,6 +158,28 @@ impl PolicySet {
     /// The connections named in the policies, to be compared with those that are configured.
     pub fn connections(&self) -> BTreeSet<String> {
         self.rules.iter().flat_map(|rule| ids(&rule.policy, "Connection")).collect()
+    }
+
+    /// Tables and columns of `connection` that policies name and that `tables` does not list, each with the policy:
+    /// such a policy matches nothing there, or only what nobody classified.
+    pub fn unlisted_names(
+        &self,
+        connection: &str,
+        tables: &BTreeMap<TableName, TableClasses>,
+    ) -> BTreeSet<(PolicyId, String)> {
+        let mut listed: BTreeSet<String> = BTreeSet::new();
+        for (table, classes) in tables {
+            listed.insert(schema::table(connection, table).id().unescaped().to_owned());
+            let columns = classes.columns.keys().map(|column| schema::column(connection, table, column));
+            listed.extend(columns.map(|column| column.id().unescaped().to_owned()));
+        }
+        let here = format!("{}/", schema::part(connection));
+        let named = |rule: &Rule| {
+            let ids = ids(&rule.policy, "Table").into_iter().chain(ids(&rule.policy, "Column"));
+            ids.map(|id| (rule.id.clone(), id)).collect::<Vec<_>>()
+        };
+        let all = self.rules.iter().flat_map(named);
+        all.filter(|(_, id)| id.starts_with(&here) && !listed.contains(id)).collect()
     }
 
     /// Where a policy stands: file and line.

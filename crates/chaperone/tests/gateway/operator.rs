@@ -253,6 +253,13 @@ async fn check_tells_what_no_longer_fits() {
     assert!(text(&output).contains("clinic.room.door_code"), "{}", text(&output));
     assert_eq!(output.status.code(), Some(0), "redacted until somebody says what it is: a warning");
     assert_eq!(chaperone(&gateway, &["check", "--strict"]).status.code(), Some(1));
+    // a policy that names what is not there
+    let more = POLICY.to_owned()
+        + "@id(\"typo\") forbid (principal, action == Action::\"select\", resource == Table::\"clinic/clinic.pateint\");";
+    std::fs::write(gateway.path("policies/test.cedar"), more).unwrap();
+    let said = text(&chaperone(&gateway, &["check", "--offline"]));
+    assert!(said.contains("clinic/clinic.pateint") && said.contains("`typo`"), "{said}");
+    std::fs::write(gateway.path("policies/test.cedar"), POLICY).unwrap();
     cluster.psql_in("clinic", "alter table clinic.room rename column label to labelled").unwrap();
     let output = chaperone(&gateway, &["check", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
