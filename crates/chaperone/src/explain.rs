@@ -13,6 +13,7 @@ use chaperone_mask::Profile;
 use chaperone_model::{Principal, Refusal};
 use serde_json::json;
 
+use crate::check::shown;
 use crate::cli::{ExplainArguments, Format};
 use crate::config::Config;
 use crate::resolve::{self, Resolved};
@@ -101,7 +102,7 @@ fn who(principal: &Principal) -> String {
 fn print_refused(arguments: &ExplainArguments, who: &str, refusal: &Refusal) -> Result<()> {
     match arguments.format {
         Format::Text => {
-            println!("{who}\nmay not connect to `{}`", arguments.connection);
+            println!("{}\nmay not connect to `{}`", shown(who), arguments.connection);
             print_refusal(refusal);
         }
         Format::Json => {
@@ -114,9 +115,9 @@ fn print_refused(arguments: &ExplainArguments, who: &str, refusal: &Refusal) -> 
 
 fn print_refusal(refusal: &Refusal) {
     println!("  rule    {} ({})", refusal.rule, refusal.code.0);
-    println!("  why     {}", refusal.message);
-    println!("          {}", refusal.detail);
-    println!("  do      {}", refusal.hint);
+    println!("  why     {}", shown(&refusal.message));
+    println!("          {}", shown(&refusal.detail));
+    println!("  do      {}", shown(&refusal.hint));
 }
 
 /// What the policies say; what masking says of the whole text comes at the end.
@@ -129,7 +130,7 @@ fn decision(statement: &Statement) -> String {
 }
 
 fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) {
-    println!("{who}");
+    println!("{}", shown(who));
     println!("connects to `{}` by `{}`", arguments.connection, explained.connects_by.join("`, `"));
     println!("policies {}, classification {}", explained.policy_version, explained.classification_version);
     for statement in &explained.statements {
@@ -147,16 +148,16 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
             if let Some(rows) = statement.estimated_rows {
                 println!("  rows    the database expects {rows}, with everything redacted");
             }
-            println!("  needs   {}", if needs.is_empty() { "connect".to_owned() } else { needs.join(", ") });
+            println!("  needs   {}", if needs.is_empty() { "connect".to_owned() } else { shown(&needs.join(", ")) });
         }
         println!("  policy  {}", decision(statement));
     }
     let seen = relevant(arguments, explained);
     if !seen.is_empty() {
         println!("\nwhat is seen of the columns{}", if arguments.all { "" } else { " of the tables it names" });
-        let width = seen.iter().map(|seen| name(seen).len()).max().unwrap_or(0);
+        let width = seen.iter().map(|seen| shown(&name(seen)).len()).max().unwrap_or(0);
         for one in seen {
-            println!("  {:width$}  {:<9} {}", name(one), one.rung.name(), one.class.name());
+            println!("  {:width$}  {:<9} {}", shown(&name(one)), one.rung.name(), one.class.name());
         }
     }
     if !explained.masks.is_empty() {
@@ -170,7 +171,10 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
     }
     match &explained.runs {
         Ok(None) => println!("\nruns as it is"),
-        Ok(Some(text)) => println!("\nruns as\n{text}"),
+        Ok(Some(text)) => {
+            println!("\nruns as");
+            text.lines().for_each(|line| println!("{}", shown(line)));
+        }
         Err(refusal) => {
             println!("\nis refused");
             print_refusal(refusal);
