@@ -1,9 +1,11 @@
 //! A snapshot of the live catalog: what names mean, and what code of the database's owner a statement could reach.
 
 mod load;
+mod rows;
 
-pub(crate) use load::rows;
-pub use load::{CatalogError, QUERIES, Rows};
+pub use load::QUERIES;
+pub use rows::{CatalogError, Rows};
+pub(crate) use rows::{Row, rows};
 
 use std::collections::{BTreeSet, HashMap};
 

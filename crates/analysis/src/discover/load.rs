@@ -1,12 +1,11 @@
 //! Reading what a proposal is made from: names, types, words of the definer. No row of any table.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use chaperone_model::TableName;
 
 use super::closed;
-use crate::catalog::{CatalogError, Rows};
+use crate::catalog::{CatalogError, Row, Rows, rows};
 
 /// What to ask, in this order, each by itself, all in one `REPEATABLE READ, READ ONLY` transaction: the first sets its
 /// search path, so that the definitions of views come with every name qualified. Every value is wanted as text.
@@ -318,52 +317,4 @@ fn column(row: &Row<'_>, is_domain: bool, labels: Option<&Vec<String>>) -> Resul
         kind,
         element,
     })
-}
-
-/// A row of one of the answers.
-struct Row<'a> {
-    query: usize,
-    values: &'a [Option<String>],
-}
-
-fn rows(query: usize, rows: &Rows) -> impl Iterator<Item = Row<'_>> {
-    rows.iter().map(move |values| Row { query, values })
-}
-
-impl Row<'_> {
-    fn unexpected(&self, column: usize) -> CatalogError {
-        CatalogError::Unexpected { query: self.query, column }
-    }
-
-    fn optional(&self, column: usize) -> Option<&str> {
-        self.values.get(column)?.as_deref()
-    }
-
-    fn text(&self, column: usize) -> Result<&str, CatalogError> {
-        self.optional(column).ok_or_else(|| self.unexpected(column))
-    }
-
-    fn number<T: FromStr>(&self, column: usize) -> Result<T, CatalogError> {
-        self.text(column)?.parse().map_err(|_| self.unexpected(column))
-    }
-
-    fn char(&self, column: usize) -> Result<char, CatalogError> {
-        let mut chars = self.text(column)?.chars();
-        chars.next().ok_or_else(|| self.unexpected(column))
-    }
-
-    fn flag(&self, column: usize) -> Result<bool, CatalogError> {
-        match self.text(column)? {
-            "t" | "true" => Ok(true),
-            "f" | "false" => Ok(false),
-            _ => Err(self.unexpected(column)),
-        }
-    }
-
-    fn vector(&self, column: usize) -> Result<Vec<i16>, CatalogError> {
-        self.text(column)?
-            .split_ascii_whitespace()
-            .map(|number| number.parse().map_err(|_| self.unexpected(column)))
-            .collect()
-    }
 }
