@@ -72,6 +72,8 @@ pub(crate) struct Column {
     pub(crate) base_kind: char,
     /// Columns of the same table that a generated column reads.
     pub(crate) generated_from: Option<Vec<i16>>,
+    /// Equal values are equal byte by byte: its collation is deterministic (PostgreSQL manual, 24.2.2.4), or it has none.
+    pub(crate) bytewise: bool,
 }
 
 /// A type outside `pg_catalog`.

@@ -62,6 +62,7 @@ static CLINIC: LazyLock<Clinic> = LazyLock::new(|| {
             element_oid: 0,
             base_kind: 'b',
             generated_from: None,
+            bytewise: true,
         });
     }
     let catalog = Catalog {

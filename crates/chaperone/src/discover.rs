@@ -139,7 +139,7 @@ fn merged(text: &str, existing: Existing, proposal: &Proposal, schemas: &[String
     Ok(merged)
 }
 
-/// What a file must say: what it said, and the proposal's classes for what was added (everything, for a new file).
+/// What a file must say: what it said, and `unknown` for what was added; for a new file, what is proposed.
 fn expected(mut before: Existing, proposal: &Proposal, added: Option<&[(TableName, Vec<String>)]>) -> Existing {
     for table in proposal.tables.iter().filter(|table| table.is_writable()) {
         let columns = match added {
@@ -155,7 +155,8 @@ fn expected(mut before: Existing, proposal: &Proposal, added: Option<&[(TableNam
             classes.subject.clone_from(&table.subject);
         }
         for column in table.columns.iter().filter(|column| columns.is_none_or(|new| new.contains(&column.name))) {
-            classes.columns.entry(column.name.clone()).or_insert(column.class);
+            let class = if added.is_some() { Class::Unknown } else { column.class };
+            classes.columns.entry(column.name.clone()).or_insert(class);
         }
     }
     before

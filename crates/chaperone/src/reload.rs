@@ -17,7 +17,11 @@ use crate::resolve;
 use crate::serve::keep;
 
 /// How often the files are looked at. A signal (SIGHUP) asks for a look at once.
-const EVERY: Duration = Duration::from_secs(1);
+///
+/// What is new takes effect when two looks in a row find the same: editors and copying programs empty a file before they
+/// write it, and a rule that forbids must not be gone meanwhile. To be safe from a writer that pauses for longer, write
+/// beside the file and rename.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// Every `*.cedar` file of a folder, by name, in order.
 pub fn read(folder: &Path) -> Result<Vec<(String, String)>> {
@@ -45,8 +49,35 @@ pub fn read(folder: &Path) -> Result<Vec<(String, String)>> {
 /// The files, and what was in them when they were last looked at.
 pub struct Watched {
     policy_folder: PathBuf,
-    policies: Vec<(String, String)>,
-    classifications: BTreeMap<String, (PathBuf, String)>,
+    policies: Followed<Vec<(String, String)>>,
+    classifications: BTreeMap<String, (PathBuf, Followed<String>)>,
+}
+
+/// What was in a file when it last took effect, and what was there at the last look.
+struct Followed<T> {
+    known: T,
+    seen: Option<T>,
+}
+
+impl<T: PartialEq> Followed<T> {
+    fn new(known: T) -> Self {
+        Followed { known, seen: None }
+    }
+
+    /// What was found, if it is new and was there at the look before too.
+    fn settled(&mut self, found: T) -> Option<&T> {
+        if found == self.known {
+            self.seen = None;
+            None
+        } else if self.seen.as_ref() == Some(&found) {
+            self.known = found;
+            self.seen = None;
+            Some(&self.known)
+        } else {
+            self.seen = Some(found);
+            None
+        }
+    }
 }
 
 impl Watched {
@@ -62,10 +93,10 @@ impl Watched {
             .into_iter()
             .map(|(name, path)| {
                 let text = text(&name).unwrap_or_default();
-                (name, (path, text))
+                (name, (path, Followed::new(text)))
             })
             .collect();
-        Watched { policy_folder, policies, classifications }
+        Watched { policy_folder, policies: Followed::new(policies), classifications }
     }
 
     /// Looks at the files for as long as the gateway runs.
@@ -89,11 +120,11 @@ impl Watched {
 
     async fn look_at_policies(&mut self, policies: &watch::Sender<Arc<PolicySet>>, engine: &Engine) {
         match read(&self.policy_folder) {
-            Ok(files) if files == self.policies => {}
             Ok(files) => {
-                let outcome = replace(&files, policies, engine).await;
-                record(outcome, "policy.refused", engine).await;
-                self.policies = files;
+                if let Some(files) = self.policies.settled(files) {
+                    let outcome = replace(files, policies, engine).await;
+                    record(outcome, "policy.refused", engine).await;
+                }
             }
             // a folder that is being written is looked at again; the policies in force stay
             Err(error) => tracing::warn!(error = format!("{error:#}"), "policies cannot be read; those in force stay"),
@@ -101,13 +132,13 @@ impl Watched {
     }
 
     async fn look_at_classifications(&mut self, engine: &Engine) {
-        for (connection, (path, known)) in &mut self.classifications {
+        for (connection, (path, followed)) in &mut self.classifications {
             match std::fs::read_to_string(&*path) {
-                Ok(text) if text == *known => {}
                 Ok(text) => {
-                    let outcome = reclassify(connection, path, engine).await;
-                    record(outcome, "classification.refused", engine).await;
-                    *known = text;
+                    if followed.settled(text).is_some() {
+                        let outcome = reclassify(connection, path, engine).await;
+                        record(outcome, "classification.refused", engine).await;
+                    }
                 }
                 Err(error) => tracing::warn!(
                     connection,
@@ -127,6 +158,7 @@ async fn replace(
 ) -> Result<Entry> {
     let previous = policies.borrow().version().to_owned();
     let set = PolicySet::load(files)?;
+    resolve::refuse_empty(&set)?;
     let unbound = resolve::unbound_table_rules(&set, engine);
     if !unbound.is_empty() {
         bail!("{}", unbound.join("\n"));
@@ -157,5 +189,25 @@ async fn record(outcome: Result<Entry>, refused: &'static str, engine: &Engine) 
     });
     if engine.ledger().note(entry).await.is_err() {
         tracing::error!("a change of what decides could not be recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Followed;
+
+    #[test]
+    fn what_is_new_must_stay_for_two_looks() {
+        let mut followed = Followed::new("a");
+        assert_eq!(followed.settled("a"), None);
+        // emptied, then written: never seen empty twice
+        assert_eq!(followed.settled(""), None);
+        assert_eq!(followed.settled("b"), None);
+        assert_eq!(followed.settled("b"), Some(&"b"));
+        assert_eq!(followed.settled("b"), None);
+        // and back before anybody noticed
+        assert_eq!(followed.settled("c"), None);
+        assert_eq!(followed.settled("b"), None);
+        assert_eq!(followed.settled("c"), None);
     }
 }

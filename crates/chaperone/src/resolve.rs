@@ -60,6 +60,7 @@ pub fn resolve(config: Config, text: &str) -> Result<Resolved> {
         let faults: Vec<String> = error.faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the policies are not valid:\n  {}", faults.join("\n  "))
     })?;
+    refuse_empty(&policies)?;
     let without: BTreeSet<&str> = connections
         .iter()
         .filter(|connection| !connection.is_protected())
@@ -170,6 +171,14 @@ pub fn classification(path: &Path) -> Result<Classified> {
         bail!("`{}` lists no table: nothing could be read", path.display());
     }
     Ok(Classified::tables_of(classes.tables, digest(text.as_bytes()), text))
+}
+
+/// A policy file without a policy is one that was cut off, or emptied to be written: what it forbade would be permitted.
+pub fn refuse_empty(policies: &PolicySet) -> Result<()> {
+    match policies.files_without_policy().as_slice() {
+        [] => Ok(()),
+        files => bail!("`{}` holds no policy: remove it, or write one", files.join("`, `")),
+    }
 }
 
 /// Rules about tables cannot bind where no catalog is read to resolve names; better refused than silently not in

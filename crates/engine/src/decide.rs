@@ -173,7 +173,7 @@ impl Judge {
     pub(crate) fn refresh(&mut self) -> Result<(), Refusal> {
         let Some(shield) = &self.shield else { return Ok(()) };
         match self.connection.catalogs.latest() {
-            Some(latest) if Arc::ptr_eq(&latest, &shield.catalog) => Ok(()),
+            Some(latest) if Arc::ptr_eq(&latest, &shield.catalog) && shield.is_of(now()) => Ok(()),
             Some(latest) => {
                 self.shield(latest);
                 Ok(())

@@ -26,6 +26,7 @@ impl Masking {
             zips: self.zips.as_deref().unwrap_or_else(|| ZipTable::committed()),
             tokens: self.tokens.as_ref().map_or(TokenForm::default(), TokenKeys::form),
             keys: self.tokens.as_ref(),
+            unforeseen: false,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
 use chaperone_analysis::{Protection, Rewritten, Statements};
+use chaperone_mask::Masker;
 use chaperone_model::{Facts, Masks, Refusal, Rung, TableClasses, TableName};
 use chaperone_policy::Authority;
 use tokio::sync::Mutex;
@@ -95,9 +96,14 @@ impl Shield {
             catalog: &self.catalog,
             classification: &self.tables,
             masks: &masks,
-            masker: self.masking.masker(self.cutoff_year),
+            masker: Masker { unforeseen: true, keys: None, ..self.masking.masker(self.cutoff_year) },
         };
         chaperone_analysis::rewrite(statements, i, &protection).ok().map(|rewritten| rewritten.text)
+    }
+
+    /// Whether the masks are those of this year: the year before which births are hidden moves at New Year.
+    pub(crate) fn is_of(&self, now: i64) -> bool {
+        self.cutoff_year == cutoff_year(now)
     }
 
     /// The facts of a statement, its relations resolved as the server resolves them.

@@ -87,6 +87,13 @@ impl Rule {
         self.covers.get(ask.ordinal()).copied().unwrap_or(true)
     }
 
+    /// An action that its scope lists and that it can never be about, since the action's resources are of another type:
+    /// `select` in a rule on a class. A rule that forbids would seem to forbid it.
+    pub(crate) fn listed_in_vain(&self) -> Option<&'static str> {
+        let ActionConstraint::In(listed) = self.policy.action_constraint() else { return None };
+        Ask::ALL.into_iter().find(|ask| listed.contains(&ask.uid()) && !self.covers(*ask)).map(Ask::name)
+    }
+
     /// Whether its scope matches a resource, given with everything that it is in.
     pub(crate) fn is_about(&self, resource: &EntityUid, within: &[EntityUid]) -> bool {
         let inside = |uid: &EntityUid| uid == resource || within.contains(uid);

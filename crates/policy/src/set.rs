@@ -132,6 +132,12 @@ impl PolicySet {
         self.texts.iter().map(file).collect()
     }
 
+    /// The files that hold no policy.
+    pub fn files_without_policy(&self) -> Vec<&str> {
+        let holds = |name: &str| self.rules.iter().any(|rule| rule.file == name);
+        self.texts.iter().map(|(name, _)| name.as_str()).filter(|name| !holds(name)).collect()
+    }
+
     /// Whether any policy reads how many rows the database expects: only then need anybody ask whether one that concerns
     /// a statement [does](crate::Authority::wants_estimate).
     pub fn reads_estimates(&self) -> bool {
@@ -261,6 +267,11 @@ fn validate(rules: &[Rule], texts: &HashMap<&str, &str>, faults: &mut Vec<Policy
         for (_, found) in found {
             let message = rule.own_words(&words(*found));
             told.entry(offset(*found)).and_modify(|m| *m = m.clone().min(message.clone())).or_insert(message);
+        }
+        if let Some(action) = rule.listed_in_vain().filter(|_| told.is_empty()) {
+            let message =
+                format!("`{action}` is never asked about such a resource, so that part of it would never apply");
+            faults.push(rule.fault(rule.line, message));
         }
         for (place, message) in told {
             faults.push(rule.fault(place.map_or(rule.line, |offset| line_at(text, offset)), message));

@@ -27,8 +27,8 @@ pub const QUERIES: [&str; 12] = [
        UNION ALL SELECT t.oid, base.base FROM pg_catalog.pg_type t JOIN base ON t.typbasetype = base.oid \
        WHERE t.typtype = 'd') \
      SELECT a.attrelid, a.attnum, a.attname, a.atttypid, t.oid, tn.nspname, t.typname, t.typtype, \
-     coalesce(e.oid, 0), en.nspname, e.typname, a.attgenerated <> '' \
-     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+     coalesce(e.oid, 0), en.nspname, e.typname, a.attgenerated <> '', coalesce(l.collisdeterministic, true) \
+     FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      JOIN base ON base.oid = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = base.base \
      JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
@@ -126,6 +126,8 @@ impl Catalog {
                     _ => None,
                 },
                 generated_from: row.flag(11)?.then(Vec::new),
+                // what is not said is not relied on
+                bytewise: row.optional(12).is_some_and(|flag| matches!(flag, "t" | "true")),
             };
             if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
                 relation.columns.push(column);

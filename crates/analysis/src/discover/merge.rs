@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chaperone_model::{TableClasses, TableName};
 
-use super::write::{block, entry};
+use super::write::{block, pending};
 use super::{ColumnProposal, Proposal, TableProposal};
 
 /// What a file says, as its reader understands it.
@@ -83,7 +83,7 @@ pub fn merge(text: &str, existing: &Existing, proposal: &Proposal) -> Result<Mer
     }
     let mut appended = String::new();
     for table in proposal.tables.iter().filter(|table| table.is_writable() && !existing.contains_key(&table.table)) {
-        appended.push_str(&block(table, &" ".repeat(layout.indent), "  ", layout.newline));
+        appended.push_str(&block(table, &" ".repeat(layout.indent), "  ", layout.newline, pending));
         let columns = table.columns.iter().map(|column| column.name.clone()).collect();
         merged.added.push((table.table.clone(), columns));
     }
@@ -128,7 +128,7 @@ impl Place {
         match self {
             Place::Block { at, indent } => {
                 let pad = " ".repeat(*indent);
-                Ok((*at, new.iter().map(|column| format!("{pad}{}{newline}", entry(column, ""))).collect()))
+                Ok((*at, new.iter().map(|column| format!("{pad}{}{newline}", pending(column, ""))).collect()))
             }
             Place::Flow { brace, indent, last } => {
                 let pad = " ".repeat(*indent);
@@ -141,7 +141,7 @@ impl Place {
                     edit.push(',');
                 }
                 for column in new {
-                    edit.push_str(&format!("{newline}{pad}{}", entry(column, ",")));
+                    edit.push_str(&format!("{newline}{pad}{}", pending(column, ",")));
                 }
                 // the spaces that stood before the brace still do
                 let kept = brace.saturating_sub(at);

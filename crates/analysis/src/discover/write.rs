@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chaperone_model::Class;
+
 use super::{About, ColumnProposal, Proposal, TableProposal};
 
 /// The head of a new file.
@@ -16,7 +18,7 @@ impl Proposal {
     pub fn write(&self) -> String {
         let mut text = HEAD.to_owned();
         for table in self.tables.iter().filter(|table| table.is_writable()) {
-            text.push_str(&block(table, "  ", "  ", "\n"));
+            text.push_str(&block(table, "  ", "  ", "\n", entry));
         }
         text
     }
@@ -31,8 +33,15 @@ impl TableProposal {
     }
 }
 
-/// A table with its columns, each on a line. `indent` stands before the table, `step` more before what is inside.
-pub(super) fn block(table: &TableProposal, indent: &str, step: &str, newline: &str) -> String {
+/// A table with its columns, each on a line as `entry` writes it. `indent` stands before the table, `step` more before
+/// what is inside.
+pub(super) fn block(
+    table: &TableProposal,
+    indent: &str,
+    step: &str,
+    newline: &str,
+    entry: fn(&ColumnProposal, &str) -> String,
+) -> String {
     let mut text = String::new();
     let what = match (table.is_view, table.about) {
         (true, _) => " # a view",
@@ -58,6 +67,17 @@ pub(super) fn block(table: &TableProposal, indent: &str, step: &str, newline: &s
 pub(super) fn entry(column: &ColumnProposal, after: &str) -> String {
     let (name, class, confidence) = (key(&column.name), column.class.name(), column.confidence.name());
     format!("{name}: {class}{after} # proposed: {confidence}: {}", printable(&column.reason))
+}
+
+/// The same for a file that may be in force already: what nobody has looked at stays `unknown`, which is redacted, and
+/// the class that is proposed is in the comment.
+pub(super) fn pending(column: &ColumnProposal, after: &str) -> String {
+    if column.class == Class::Unknown {
+        return entry(column, after);
+    }
+    let (name, class, confidence) = (key(&column.name), column.class.name(), column.confidence.name());
+    let reason = printable(&column.reason);
+    format!("{name}: {}{after} # proposed `{class}`: {confidence}: {reason}", Class::Unknown.name())
 }
 
 /// A name as a YAML key (YAML 1.2, 7.3): plain where no reader could take it for something else, quoted otherwise.

@@ -129,7 +129,10 @@ impl Masker<'_> {
         let mut done = BTreeSet::new();
         for one in wanted.iter().filter(|one| one.alias.as_deref().is_none_or(|alias| alias == known_as)) {
             let Some(column) = relation.columns.iter().find(|column| column.name == one.column) else { continue };
-            let plain = column.type_oid == column.base_oid
+            // where a collation takes other values for equal, the index hands out their rows too, and conditions of the
+            // agent's, which can raise, may see those before the one on the token does
+            let plain = column.bytewise
+                && column.type_oid == column.base_oid
                 && column.base.schema == PG_CATALOG
                 && matches!(&*column.base.name, "text" | "varchar");
             let is_token = self.protection.masks.rung(name, &column.name) == Rung::Token;

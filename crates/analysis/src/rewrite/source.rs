@@ -71,7 +71,7 @@ pub(crate) fn source(
             }
         } else {
             let mask = mask(name, column, &listed, protection);
-            let redacted = mask.starts_with("NULL::");
+            let redacted = mask.starts_with("NULL::") || protection.masker.unforeseen;
             masked_columns.insert(column.number, redacted);
             let mask = if redacted || !indexed(name, relation, column, only, protection.catalog) {
                 mask

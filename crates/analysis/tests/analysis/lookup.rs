@@ -170,3 +170,67 @@ async fn a_condition_on_a_token_uses_the_index_and_finds_the_same_rows() {
     let sql = format!("SELECT id FROM c.person WHERE mrn = '{token}'");
     assert_eq!(clinic.run(&sql, &hmac, true), clinic.run(&sql, &hmac, false));
 }
+
+/// Under a collation that takes other values for equal an index hands out their rows too, and conditions of the agent's
+/// see those before the token's own condition does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_a_collation_takes_for_equal_is_not_told() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.create_role("agent", "agent").unwrap();
+    cluster.create_database("lookup", "postgres").unwrap();
+    cluster
+        .psql_in(
+            "lookup",
+            "CREATE SCHEMA c; CREATE COLLATION c.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TABLE c.person (id int PRIMARY KEY, mrn text COLLATE c.caseless, plan varchar(40), city char(12));
+             INSERT INTO c.person SELECT i, 'M-' || i FROM generate_series(4, 20000) i;
+             INSERT INTO c.person VALUES (1, 'abc'), (2, 'ABC'), (3, 'def');
+             CREATE TABLE c.stay (id int PRIMARY KEY, mrn text, unit text);
+             CREATE INDEX ON c.person (mrn);
+             GRANT USAGE ON SCHEMA c TO agent; GRANT SELECT ON ALL TABLES IN SCHEMA c TO agent; ANALYZE",
+        )
+        .unwrap();
+    let keys = TokenKeys::derive(&[7; 32], TokenForm::Invertible).unwrap();
+    let client = connect(&cluster, &keys).await;
+    let clinic = clinic(&client).await;
+    let token = keys.token(Class::Mrn, b"abc").unwrap();
+    // rows 2 and 3 have other tokens: which of them a value like `abc` stands in may not be told
+    let mut ends = Vec::new();
+    for row in [2, 3] {
+        let sql =
+            clinic.run(&format!("SELECT id FROM c.person WHERE mrn = '{token}' AND 1 / (id - {row}) < 5"), &keys, true);
+        ends.push(client.simple_query(&sql).await.map_err(|error| error.code().cloned()).is_ok());
+    }
+    assert_eq!(ends[0], ends[1], "row 2 raises and row 3 does not");
+}
+
+/// Two tables of the same groups of rows, one with values in the order of the rows: only the hidden values differ.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_does_not_tell_how_hidden_values_lie() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.create_role("agent", "agent").unwrap();
+    cluster.create_database("lookup", "postgres").unwrap();
+    cluster
+        .psql_in(
+            "lookup",
+            "CREATE SCHEMA c;
+             CREATE TABLE c.person (id int PRIMARY KEY, mrn text, plan varchar(40), city char(12));
+             CREATE TABLE c.stay (id int PRIMARY KEY, mrn text, unit text);
+             INSERT INTO c.person SELECT i, 'M' || lpad((i / 100)::text, 6, '0') FROM generate_series(0, 29999) i;
+             INSERT INTO c.stay SELECT i, 'M' || lpad((i / 100 * 7919 % 300)::text, 6, '0') FROM generate_series(0, 29999) i;
+             CREATE INDEX ON c.person (mrn); CREATE INDEX ON c.stay (mrn);
+             GRANT USAGE ON SCHEMA c TO agent; GRANT SELECT ON ALL TABLES IN SCHEMA c TO agent; ANALYZE",
+        )
+        .unwrap();
+    let keys = TokenKeys::derive(&[7; 32], TokenForm::Invertible).unwrap();
+    let client = connect(&cluster, &keys).await;
+    let clinic = clinic(&client).await;
+    let mut plans = Vec::new();
+    for (table, value) in [("person", "M000150"), ("stay", "M000150")] {
+        let token = keys.token(Class::Mrn, value.as_bytes()).unwrap();
+        let sql = format!("EXPLAIN SELECT id FROM c.{table} WHERE mrn = '{token}'");
+        let plan = ids(&client, &clinic.run(&sql, &keys, true)).await.join("\n");
+        plans.push(plan.replace(table, "t").replace(&token, "token"));
+    }
+    assert_eq!(plans[0], plans[1]);
+}

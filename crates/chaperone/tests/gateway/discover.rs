@@ -68,14 +68,14 @@ fn a_first_classification_and_what_is_new_later() {
         [
             "    columns: { id: none, department_id: none, label: none, beds: none,",
             "      places: unknown, # proposed: low: a number, and its name does not say of what",
-            "      q7: email, # proposed: medium: comment says `email`",
+            "      q7: unknown, # proposed `email`: medium: comment says `email`",
             "      }",
             "  \"clinic.on: hold\":",
             "    subject: patient_id",
-            "      id: none # proposed: high: a key filled by a sequence",
-            "      patient_id: none # proposed: medium: refers to `clinic.patient.id`, which identifies nobody",
+            "      id: unknown # proposed `none`: high: a key filled by a sequence",
+            "      patient_id: unknown # proposed `none`: medium: refers to `clinic.patient.id`, which identifies nobody",
             "      \"Why?\": unknown # proposed: low: nothing in its name says what it holds",
-            "      until: date # proposed: high: type date",
+            "      until: unknown # proposed `date`: high: type date",
         ]
     );
     assert!(said.contains("in the file, not in the database: columns (1):\n  clinic.room.beds"), "{said}");

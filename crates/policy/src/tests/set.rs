@@ -25,6 +25,7 @@ fn errors_read_well() {
         "permit (principal, action, resource) when { principal.name == \"x\" };",
         "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") permit (principal, action, resource);",
         "permit (principal, action, resource) when { false };",
+        "@id(\"half\") forbid (principal, action in [Action::\"select\", Action::\"read_raw\"], resource in Class::\"name\");",
         "permit (principal in Group::\"с\u{430}re-agents\u{202e}\", action, resource);",
     ];
     let said = cases.map(|text| format!("{text}\n=> {}\n", error(text))).join("\n");
