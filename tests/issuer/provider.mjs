@@ -14,6 +14,15 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
+// Debian 12 has Node.js 18, the provider wants what came with 22.
+URL.parse ??= (url, base) => {
+  try {
+    return new URL(url, base);
+  } catch {
+    return null;
+  }
+};
+
 const [port = '0', given = process.env.CLIENTS ?? '[]'] = process.argv.slice(2);
 const clients = JSON.parse(/^\s*\[/.test(given) ? given : readFileSync(given, 'utf8'));
 const byId = new Map(clients.map((client) => [client.id, client]));
