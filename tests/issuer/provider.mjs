@@ -9,12 +9,14 @@
 // optional. Prints one line, `ready URL`, where URL is the issuer. A token:
 //   curl -u agent-1:… -d grant_type=client_credentials URL/token
 // Stops on SIGTERM, and when its standard input ends if $EXIT_WITH_STDIN is set, so that no test leaves it behind.
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-// Debian 12 has Node.js 18, the provider wants what came with 22.
+// Debian 12 has Node.js 18, the provider wants what came with later ones.
+globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
 URL.parse ??= (url, base) => {
   try {
     return new URL(url, base);
