@@ -1,7 +1,7 @@
 //! decide: what policy says of a statement, and what masks apply to the session.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::connection::{Classified, Connection};
 use crate::end::End;
 use crate::estimate::{Estimated, Estimating};
+use crate::lasting::Lasting;
 use crate::rewrite::{self, Permitted, Text};
 use crate::shield::Shield;
 
@@ -33,24 +34,8 @@ pub(crate) struct Judge {
     /// It decides or masks by something else than what is on record.
     has_news: bool,
     next_ordinal: u64,
-    /// What everything needed that may outlive its statement: what was prepared, and cursors.
-    lasting: BTreeSet<Need>,
-    /// The policies were replaced since the session began.
-    reconsidered: bool,
-    /// A cursor was declared, and whether that was under other policies.
-    cursors: Cursors,
+    lasting: Lasting,
 }
-
-/// Cursors of a session, which show what they were declared to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cursors {
-    None,
-    Declared,
-    OfOtherPolicies,
-}
-
-/// Needs that are remembered; with more, what was prepared could need anything.
-const MOST_LASTING: usize = 1024;
 
 /// What is to become of a text.
 pub(crate) enum Judged {
@@ -101,9 +86,7 @@ impl Judge {
             estimated: None,
             has_news: false,
             next_ordinal: 1,
-            lasting: BTreeSet::new(),
-            reconsidered: false,
-            cursors: Cursors::None,
+            lasting: Lasting::default(),
         })
     }
 
@@ -207,11 +190,8 @@ impl Judge {
             self.classified.classification.clone(),
         );
         self.authority.connect(now()).map_err(|_| End::Revoked)?;
-        self.reconsidered = true;
         self.has_news = true;
-        if self.cursors == Cursors::Declared {
-            self.cursors = Cursors::OfOtherPolicies;
-        }
+        self.lasting.policies_changed();
         if let Some(shield) = self.shield.take() {
             let catalog = shield.catalog.clone();
             self.shield = Some(shield);
@@ -262,7 +242,7 @@ impl Judge {
         let mut refused = None;
         for i in 0..statements.len() {
             let ordinal = self.ordinal();
-            let facts = self.lasting(self.facts(&statements, i));
+            let facts = self.lasting.facts(self.facts(&statements, i), self.is_shielded());
             if facts.effects == Effects::Possible {
                 effects = Effects::Possible;
             }
@@ -276,10 +256,10 @@ impl Judge {
             };
             let id = StatementId { session: self.session, ordinal };
             let decision = self.authority.decide_estimated(id, &facts, now(), estimate(i));
-            if let Some(refusal) = self.of_other_policies(&facts) {
+            if let Some(refusal) = self.lasting.refuses(&facts).filter(|_| self.is_shielded()) {
                 refused.get_or_insert(refusal);
             }
-            self.outlives(op, &facts);
+            self.lasting.outlives(op, &facts);
             line.facts = Some(facts.into_owned());
             match decision {
                 Decision::Allow(permit) => {
@@ -424,11 +404,11 @@ impl Judge {
                 &unknown
             }
         };
-        if let Some(refusal) = self.of_other_policies(facts) {
+        if let Some(refusal) = self.lasting.refuses(facts).filter(|_| self.is_shielded()) {
             let ruling = Ruling::refused(&refusal);
             return Err(Box::new((refusal, ruling)));
         }
-        let facts = self.lasting(Cow::Borrowed(facts));
+        let facts = self.lasting.facts(Cow::Borrowed(facts), self.is_shielded());
         match self.authority.decide_estimated(id, &facts, now(), estimate) {
             Decision::Allow(permit) => {
                 let ruling = Ruling::allowed(permit.policies());
@@ -439,48 +419,6 @@ impl Judge {
                 Err(Box::new((denial.refusal, ruling)))
             }
         }
-    }
-
-    /// What was prepared or declared by SQL was decided then. Once the policies were replaced it is decided again; since
-    /// it is not known which of all it is, with the needs of all.
-    fn lasting<'f>(&self, facts: Cow<'f, Facts>) -> Cow<'f, Facts> {
-        let by_name = match &*facts.kind {
-            "EXECUTE" | "FETCH" | "MOVE" => true,
-            // it may explain an `EXECUTE`, which is refused where masks apply
-            "EXPLAIN" => !self.is_shielded(),
-            _ => false,
-        };
-        if !self.reconsidered || !by_name {
-            return facts;
-        }
-        let mut facts = facts.into_owned();
-        match self.lasting.len() {
-            0..MOST_LASTING => facts.needs.extend(self.lasting.iter().cloned()),
-            _ => facts.needs = anything().needs,
-        }
-        Cow::Owned(facts)
-    }
-
-    fn outlives(&mut self, op: Op, facts: &Facts) {
-        if facts.kind == "DECLARE CURSOR" && self.cursors == Cursors::None {
-            self.cursors = Cursors::Declared;
-        }
-        if op == Op::Prepare || matches!(&*facts.kind, "PREPARE" | "DECLARE CURSOR") {
-            let room = MOST_LASTING.saturating_sub(self.lasting.len());
-            self.lasting.extend(facts.needs.iter().take(room).cloned());
-        }
-    }
-
-    /// A cursor shows its rows under the masks that it was declared with.
-    fn of_other_policies(&self, facts: &Facts) -> Option<Refusal> {
-        let reads = matches!(&*facts.kind, "FETCH" | "MOVE");
-        (reads && self.is_shielded() && self.cursors == Cursors::OfOtherPolicies).then(|| Refusal {
-            code: SqlState::FEATURE_NOT_SUPPORTED,
-            rule: "masking.cursor",
-            message: "the policies have changed since this session declared a cursor".to_owned(),
-            detail: "its rows would be shown under the masks of then".to_owned(),
-            hint: "connect again".to_owned(),
-        })
     }
 
     fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {
@@ -507,7 +445,7 @@ pub(crate) fn function_call() -> Facts {
 }
 
 /// What a text needs that could be anything.
-fn anything() -> Facts {
+pub(crate) fn anything() -> Facts {
     let all = [Action::Select, Action::Insert, Action::Update, Action::Delete, Action::Call, Action::Ddl, Action::Copy];
     Facts {
         kind: "UNREADABLE".to_owned(),

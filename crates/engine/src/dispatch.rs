@@ -12,7 +12,7 @@ use chaperone_wire::postgres::frontend::{self, Object, Tag};
 use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
 use crate::end::End;
-use crate::estimate::{Estimated, Estimating};
+use crate::estimate::Estimated;
 use crate::prepared::{Portal, Prepared, Source};
 use crate::receive::Input;
 use crate::replies::{Owed, Query};
@@ -83,44 +83,6 @@ impl<S> Session<S> {
             return;
         }
         self.request.add(&bytes, Runnable::protocol(bytes.clone(), Effects::Possible), Vec::new());
-    }
-
-    /// Whether a message names what may or may not be there: it was given or closed in an earlier segment whose end
-    /// is not known. If the database skipped that, the name still means what it meant before.
-    pub(crate) fn must_wait(&self, input: &Input) -> Result<bool, End> {
-        let (Input::Message(frame) | Input::Start(frame)) = input else { return Ok(false) };
-        let unknown = || self.names.closed.is_some_and(|segment| !self.replies.is_known(segment));
-        let statement = |name: &[u8]| match self.names.statement(name) {
-            Some(prepared) => !self.replies.is_known(prepared.sent.segment),
-            None => unknown(),
-        };
-        let portal = |name: &[u8]| match self.names.portal(name) {
-            Some(portal) => !self.replies.is_known(portal.sent.segment),
-            None => unknown(),
-        };
-        Ok(match Tag::from_byte(frame.tag) {
-            Some(Tag::Bind) => statement(frontend::bind_names(frame.body()).map_err(End::from_agent)?.1),
-            Some(Tag::Execute) => portal(frontend::Execute::parse(frame.body()).map_err(End::from_agent)?.portal),
-            Some(Tag::Describe) => {
-                let describe = frontend::Describe::parse(frame.body()).map_err(End::from_agent)?;
-                match describe.object {
-                    Object::Statement => statement(describe.name),
-                    Object::Portal => portal(describe.name),
-                }
-            }
-            _ => false,
-        })
-    }
-
-    /// What the database must be asked before a message can be judged.
-    pub(crate) fn asks_first(&self, input: &Input) -> Result<Option<Estimating>, End> {
-        let (Input::Message(frame) | Input::Start(frame)) = input else { return Ok(None) };
-        let text = match Tag::from_byte(frame.tag) {
-            Some(Tag::Query) => frontend::Query::parse(frame.body()).map_err(End::from_agent)?.text,
-            Some(Tag::Parse) => frontend::Parse::parse(frame.body()).map_err(End::from_agent)?.text,
-            _ => return Ok(None),
-        };
-        Ok(self.judge.wants_estimates(&String::from_utf8_lossy(text)))
     }
 
     /// The database owes an answer for what is sent now, unless it is skipping to a `Sync`.

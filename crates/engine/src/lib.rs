@@ -16,8 +16,9 @@
 //!
 //! [`explain`] tells what these steps would come to, for operators.
 //!
-//! `dispatch` says which step each message of the protocol takes; [`session`] is the loop that turns the steps, and
-//! `end` lists every way out of it.
+//! `dispatch` says which step each message of the protocol takes, and `wait` what it waits for before: a name that is not
+//! known yet, a number of rows that a policy asks for (`estimate`). [`session`] is the loop that turns the steps, `clock`
+//! says when it must end, and `end` lists every way out of it.
 //!
 //! # An example
 //!
@@ -47,6 +48,7 @@ mod end;
 mod estimate;
 pub mod execute;
 pub mod explain;
+mod lasting;
 mod masking;
 pub mod open;
 mod prepared;
@@ -60,6 +62,7 @@ pub mod rewrite;
 pub mod session;
 mod shield;
 pub mod upstream;
+mod wait;
 
 pub use connection::{Classified, Connection, Limits, OtherKind};
 pub use execute::ToServer;
