@@ -215,7 +215,7 @@ fn relevant<'e>(arguments: &ExplainArguments, explained: &'e Explanation) -> Vec
 fn print_json(arguments: &ExplainArguments, who: &str, explained: &Explanation) -> Result<()> {
     let masks: Vec<_> = relevant(arguments, explained)
         .into_iter()
-        .map(|seen| json!({ "column": name(seen), "class": seen.class.name(), "rung": seen.rung.name() }))
+        .map(|seen| json!({ "column": name(seen), "class": seen.class.name(), "rung": seen.rung.name(), "may_filter": seen.may_filter }))
         .collect();
     let (run, refused) = match &explained.runs {
         Ok(run) => (run.as_deref(), None),

@@ -102,8 +102,10 @@ fn as_json(mut decoded: DecodedRecord, payloads: bool) -> Result<()> {
 
 /// The columns that are not shown as stored.
 fn masked(masks: Option<&Masks>) {
-    for (table, column, rung) in masks.into_iter().flat_map(Masks::iter).filter(|(.., rung)| *rung != Rung::Raw) {
-        println!("                       {} {table}.{column}", rung.name());
+    let Some(masks) = masks else { return };
+    for (table, column, rung) in masks.iter().filter(|(.., rung)| *rung != Rung::Raw) {
+        let filters = if masks.may_filter(table, column) { ", but may decide which rows are seen" } else { "" };
+        println!("                       {} {table}.{column}{filters}", rung.name());
     }
 }
 

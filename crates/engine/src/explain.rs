@@ -53,6 +53,8 @@ pub struct Seen {
     pub class: Class,
     /// How it is shown.
     pub rung: Rung,
+    /// Whether its stored values may decide which rows are seen, though it is masked.
+    pub may_filter: bool,
 }
 
 /// Why nothing can be said.
@@ -105,7 +107,9 @@ impl Connection {
             Judged::Refused(refusal) | Judged::Unreadable(refusal) => Err(*refusal),
         };
         let tables = judge.tables();
+        let masks = judge.masks();
         let seen = |(table, column, rung): (&TableName, &str, Rung)| Seen {
+            may_filter: masks.is_some_and(|masks| masks.may_filter(table, column)),
             class: tables.get(table).map_or(Class::Unknown, |classes| classes.class(column)),
             table: table.clone(),
             column: column.to_owned(),
@@ -115,7 +119,7 @@ impl Connection {
             policy_version,
             classification_version: judge.classification_version(),
             connects_by: judge.connects_by(),
-            masks: judge.masks().map(|masks| masks.iter().map(seen).collect()).unwrap_or_default(),
+            masks: masks.map(|masks| masks.iter().map(seen).collect()).unwrap_or_default(),
             statements,
             runs,
         })

@@ -434,4 +434,4 @@ pub enum Outcome {
 }
 
 /// Columns and their rungs, by table.
-pub(super) type MaskTable = BTreeMap<String, BTreeMap<String, chaperone_model::Rung>>;
+pub(super) type MaskTable = BTreeMap<String, BTreeMap<String, String>>;

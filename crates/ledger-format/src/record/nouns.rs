@@ -44,7 +44,8 @@ fn part(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// For `Option<Masks>`: `{"schema.table": {"column": "rung"}}`.
+/// For `Option<Masks>`: `{"schema.table": {"column": "rung"}}`, with `+filter` and `+probe` behind the rung where the
+/// stored values of a masked column may decide something all the same.
 pub(super) mod masks {
     use std::collections::BTreeMap;
 
@@ -52,13 +53,16 @@ pub(super) mod masks {
     use super::{Deserialize, Deserializer, Masks, Rung, Serializer, de, jcs, table_from_text, table_text};
     use serde::ser::SerializeMap;
 
-    struct Columns(Vec<(String, Rung)>);
+    const FILTER: &str = "+filter";
+    const PROBE: &str = "+probe";
+
+    struct Columns(Vec<(String, String)>);
 
     impl serde::Serialize for Columns {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
             let mut map = s.serialize_map(Some(self.0.len()))?;
-            for (column, rung) in &self.0 {
-                map.serialize_entry(column, rung.name())?;
+            for (column, seen) in &self.0 {
+                map.serialize_entry(column, seen)?;
             }
             map.end()
         }
@@ -66,9 +70,12 @@ pub(super) mod masks {
 
     pub(in super::super) fn serialize<S: Serializer>(masks: &Option<Masks>, s: S) -> Result<S::Ok, S::Error> {
         let Some(masks) = masks else { return s.serialize_none() };
-        let mut tables: BTreeMap<String, Vec<(String, Rung)>> = BTreeMap::new();
+        let mut tables: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for (table, column, rung) in masks.iter() {
-            tables.entry(table_text(table)).or_default().push((column.to_owned(), rung));
+            let filter = if masks.may_filter(table, column) { FILTER } else { "" };
+            let probe = if masks.may_probe(table, column) { PROBE } else { "" };
+            let seen = format!("{}{filter}{probe}", rung.name());
+            tables.entry(table_text(table)).or_default().push((column.to_owned(), seen));
         }
         let mut tables: Vec<_> = tables.into_iter().collect();
         tables.sort_by(|(a, _), (b, _)| jcs::order(a, b));
@@ -85,8 +92,17 @@ pub(super) mod masks {
         let mut masks = Masks::default();
         for (text, columns) in tables {
             let table = table_from_text(&text).ok_or_else(|| de::Error::custom("not a table"))?;
-            for (column, rung) in columns {
-                masks.set(&table, &column, rung);
+            for (column, seen) in columns {
+                let (seen, probe) = seen.strip_suffix(PROBE).map_or((&*seen, false), |seen| (seen, true));
+                let (seen, filter) = seen.strip_suffix(FILTER).map_or((seen, false), |seen| (seen, true));
+                let rung = Rung::ALL.into_iter().find(|rung| rung.name() == seen);
+                masks.set(&table, &column, rung.ok_or_else(|| de::Error::custom("not a rung"))?);
+                if filter {
+                    masks.permit_filter(&table, &column);
+                }
+                if probe {
+                    masks.permit_probe(&table, &column);
+                }
             }
         }
         Ok(Some(masks))

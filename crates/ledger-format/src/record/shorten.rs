@@ -115,6 +115,12 @@ fn columns(masks: Option<&mut Masks>, step: Step) {
     for (table, column, rung) in shown.chain(hidden).take(step.columns) {
         if table.schema.len() + table.name.len() + column.len() <= step.name * 3 {
             kept.set(table, column, rung);
+            if masks.may_filter(table, column) {
+                kept.permit_filter(table, column);
+            }
+            if masks.may_probe(table, column) {
+                kept.permit_probe(table, column);
+            }
         }
     }
     *masks = kept;

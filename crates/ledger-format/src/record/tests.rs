@@ -46,6 +46,9 @@ fn opened() -> Record {
     let mut masks = Masks::default();
     masks.set(&TableName::new("clinic", "patient"), "ssn", Rung::Redacted);
     masks.set(&TableName::new("clinic", "patient"), "born", Rung::Partial);
+    masks.set(&TableName::new("clinic", "patient"), "seen", Rung::Redacted);
+    masks.permit_filter(&TableName::new("clinic", "patient"), "seen");
+    masks.permit_probe(&TableName::new("clinic", "patient"), "ssn");
     record(
         at(0),
         Body::SessionOpened(Box::new(SessionOpened {
@@ -101,7 +104,7 @@ fn golden_bytes() {
         text(opened()),
         concat!(
             r#"{"application_name":"psql","classification_version":"c1","connection":"clinic","kind":"session_opened","#,
-            r#""masks":{"clinic.patient":{"born":"partial","ssn":"redacted"}},"peer":"10.0.0.7:5","policy_version":"p1","#,
+            r#""masks":{"clinic.patient":{"born":"partial","seen":"redacted+filter","ssn":"redacted+probe"}},"peer":"10.0.0.7:5","policy_version":"p1","#,
             r#""principal":{"acts_for":"dr.lee","agent":"summarizer","groups":["care-agents"],"issuer":"corp","#,
             r#""issuer_url":"https://issuer.example","model":{"name":"m","version":"4"},"purpose":"treatment","#,
             r#""scopes":["db"],"token":{"algorithm":"RS256","expires_at":2,"id":"t1","issued_at":1},"#,
@@ -118,7 +121,7 @@ fn golden_bytes() {
         text(record(at(4), Body::AuthorityChanged(Box::new(changed)))),
         concat!(
             r#"{"classification_version":"c2","kind":"authority_changed","#,
-            r#""masks":{"clinic.patient":{"born":"partial","ssn":"redacted"}},"policy_version":"p2","seq":4,"#,
+            r#""masks":{"clinic.patient":{"born":"partial","seen":"redacted+filter","ssn":"redacted+probe"}},"policy_version":"p2","seq":4,"#,
             r#""session":"0193","time":"2026-11-24T19:12:14.000120Z","v":1}"#,
         )
     );
