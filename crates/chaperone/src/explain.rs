@@ -157,7 +157,8 @@ fn print_text(arguments: &ExplainArguments, who: &str, explained: &Explanation) 
         println!("\nwhat is seen of the columns{}", if arguments.all { "" } else { " of the tables it names" });
         let width = seen.iter().map(|seen| shown(&name(seen)).len()).max().unwrap_or(0);
         for one in seen {
-            println!("  {:width$}  {:<9} {}", shown(&name(one)), one.rung.name(), one.class.name());
+            let filters = if one.may_filter { ", but may decide which rows are seen" } else { "" };
+            println!("  {:width$}  {:<9} {}{filters}", shown(&name(one)), one.rung.name(), one.class.name());
         }
     }
     if !explained.masks.is_empty() {
