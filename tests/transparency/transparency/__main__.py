@@ -11,7 +11,7 @@ from pathlib import Path
 from . import machine, through
 from .cluster import Cluster, Template
 from .drivers import Asyncpg, Pg8000, Psycopg2, SqlAlchemy
-from .parts import Parts, Unavailable
+from .parts import Parts, Unavailable, place
 from .postgres import Isolation, Regress
 from .rust import TokioPostgres
 from .suite import FAIL, PASS, Broken, Comparison, Place, count
@@ -48,7 +48,7 @@ class Session:
     def __init__(self, home):
         self.home = home
         self.quick = os.environ.get("QUICK", "") not in ("", "0")
-        self.parts = Parts(os.environ.get("PARTS", ".parts"))
+        self.parts = Parts(os.environ.get("PARTS") or place())
         self.keep = os.environ.get("KEEP")
         self.templates = {}
 
