@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Buffers handed to the kernel in one call.
@@ -89,15 +89,21 @@ pub(crate) struct Intake {
     /// What was read and not yet taken.
     pub(crate) bytes: BytesMut,
     room: usize,
+    most: usize,
 }
 
 impl Default for Intake {
     fn default() -> Self {
-        Intake { bytes: BytesMut::new(), room: READ_MIN }
+        Intake::of(READ_MAX)
     }
 }
 
 impl Intake {
+    /// One that reads at most about so many bytes at a time.
+    pub(crate) fn of(most: usize) -> Self {
+        Intake { bytes: BytesMut::new(), room: READ_MIN, most }
+    }
+
     /// Reads once: `Ready(Ok(0))` is the end of the stream.
     pub(crate) fn poll_read<R: AsyncRead + Unpin>(
         &mut self,
@@ -105,10 +111,9 @@ impl Intake {
         socket: &mut R,
     ) -> Poll<io::Result<usize>> {
         self.bytes.reserve(self.room);
-        let room = self.bytes.capacity() - self.bytes.len();
-        let read = ready!(pin!(socket.read_buf(&mut self.bytes)).poll(cx))?;
-        if read >= room {
-            self.room = (self.room * 4).min(READ_MAX);
+        let read = ready!(pin!(socket.read_buf(&mut (&mut self.bytes).limit(self.room))).poll(cx))?;
+        if read >= self.room {
+            self.room = (self.room * 4).min(self.most);
         } else if read < READ_MIN / 2 {
             self.room = READ_MIN;
         }
@@ -118,7 +123,7 @@ impl Intake {
     /// Gives the memory back when nothing is in it.
     pub(crate) fn rest(&mut self) {
         if self.bytes.is_empty() && self.bytes.capacity() > READ_MIN {
-            *self = Intake::default();
+            *self = Intake::of(self.most);
         }
     }
 }

@@ -46,11 +46,15 @@ pub(crate) struct Receiver {
     start: Option<(u8, BytesMut)>,
 }
 
+/// Bytes of the agent's that are taken up in one go: to seal them takes a while, in which nothing else of the session
+/// moves.
+const AT_A_TIME: usize = 32 * 1024;
+
 impl Receiver {
     /// `limit`: the longest statement, in bytes.
     pub(crate) fn new(limit: u32) -> Self {
         let limits = Limits::new(Side::Frontend).whole(limit).threshold(LONG).streaming(b'B').streaming(b'F');
-        Receiver { intake: Intake::default(), deframer: Deframer::new(limits), start: None }
+        Receiver { intake: Intake::of(AT_A_TIME), deframer: Deframer::new(limits), start: None }
     }
 
     /// The next message or part, once there is one.

@@ -27,13 +27,16 @@ use crate::replies::Replies;
 use crate::upstream::{self, BackendKey, UpstreamStream};
 
 /// Requests that wait for their record before more is read from the agent, in bytes.
-const REQUESTS: usize = 512 * 1024;
+const REQUESTS: usize = 256 * 1024;
 
 /// Answer bytes between the database's socket and the agent's, before less is read from the database.
 const ANSWERS: usize = 1024 * 1024;
 
 /// A segment is cut at this size; sooner when nothing is on its way to the journal.
 const SEGMENT: usize = 192 * 1024;
+
+/// How often in a row the agent is not read from because something else moved.
+const PASSED_OVER: u32 = 8;
 
 /// How long the agent's socket may take to swallow the last bytes.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -105,11 +108,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.poll_control(cx)?;
         let busy = !self.replies.is_empty();
         self.clock.poll(cx, busy)?;
+        let mut passed_over = 0;
         loop {
             let mut progress = self.poll_release(cx)?;
             progress |= self.poll_waiting(cx)?;
-            progress |= self.poll_agent(cx)?;
             progress |= self.poll_server(cx)?;
+            // what is on its way goes first: to take up and seal what an agent writes in one go takes a while, and it may
+            // be told meanwhile that its first statement failed
+            if progress && passed_over < PASSED_OVER {
+                passed_over += 1;
+            } else {
+                passed_over = 0;
+                progress |= self.poll_agent(cx)?;
+            }
             self.cut_answer(cx);
             // room in a full queue lets its reader go on: without this nobody would wake it
             progress |= self.flush(cx)?;

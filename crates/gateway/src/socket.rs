@@ -11,8 +11,8 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What a socket holds of an agent's bytes, in bytes. Linux doubles it for its own book-keeping (socket(7)). At 50 ms
-/// there and back it lets about 10 MB/s up, more than one session's COPY usually takes.
-const HELD: u32 = 256 * 1024;
+/// there and back it lets some 4 MB/s up.
+const HELD: u32 = 128 * 1024;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

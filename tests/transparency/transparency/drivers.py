@@ -28,6 +28,8 @@ class Driver(Suite):
     #: What of it is run, and what is not.
     tests = ("tests",)
     quick_tests = ()
+    #: Left out of the quick part only, with the reason beside it.
+    quick_without = ()
     arguments = ()
 
     def prepare(self, parts, bindir):
@@ -53,9 +55,10 @@ class Driver(Suite):
         source = place.out / "src"
         shutil.copytree(self.source, source)
         chosen = (self.quick_tests or self.tests) if place.quick else self.tests
+        without = [part for test in self.quick_without for part in ("--deselect", test)] if place.quick else []
         command = [
             self.python, "-m", "pytest", "-q", "--timeout", TEST_SECONDS, "-p", "no:cacheprovider",
-            "-p", "transparency.tell", *self.arguments, *self.connection(place), *chosen,
+            "-p", "transparency.tell", *self.arguments, *without, *self.connection(place), *chosen,
         ]
         results = place.out / "results"
         env = machine_env(PYTHONPATH=HERE, TELL=results, **self.variables(place))
@@ -100,6 +103,9 @@ class Asyncpg(Driver):
     # The last two it makes itself.
     databases = ("asyncpg_test", "postgres", "asyncpg_intro_test", "testdb")
     arguments = ("--ignore", "tests/test__sourcecode.py")
+    # A race: it wants an error back before the client's own kernel has taken 4 MiB. What records first, in a debug build,
+    # mostly loses it; on a busy machine the server itself does.
+    quick_without = ("tests/test_execute.py::TestExecuteMany::test_executemany_server_failure_during_writes",)
     quick_tests = (
         "tests/test_cancellation.py", "tests/test_copy.py", "tests/test_cursor.py", "tests/test_execute.py",
         "tests/test_listeners.py", "tests/test_prepare.py", "tests/test_timeout.py", "tests/test_transaction.py",

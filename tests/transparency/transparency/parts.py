@@ -62,7 +62,7 @@ class Parts:
             # pip prepares the metadata of what it downloads; for psycopg2 that asks for pg_config.
             env = dict(os.environ, PATH=f"{machine.binaries()}{os.pathsep}{os.environ['PATH']}")
             pip = [self.python(), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-            self._run([*pip, "--no-binary", ":all:", "-d", downloads, f"{name}=={version}"], env=env)
+            self._run([*pip, "--no-binary", name, "-d", downloads, f"{name}=={version}"], env=env)
             archive = next(path for path in downloads.glob("*.tar.gz") if path.name.lower().startswith(f"{name}-{version}"))
             unpack(archive, target, members)
         return target
