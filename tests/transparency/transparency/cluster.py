@@ -34,8 +34,9 @@ class Template:
 
     def __init__(self, bindir, home):
         self.bindir, self.home = bindir, home
-        self.data = home / "template"
-        log = home / "initdb.log"
+        # one for each version of the server: the suites of its own need the version that they came with
+        self.data = home / f"template-{len(list(home.glob('template-*')))}"
+        log = home / f"{self.data.name}.log"
         command = [bindir / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-locale", "-E", "UTF8", "-N"]
         if machine.run(command, seconds=120, log=log, cwd=home, **machine.server_user()) != 0:
             raise SystemExit(f"transparency: initdb failed: {log.read_text()}")
