@@ -207,9 +207,14 @@ impl Judge {
         ordinal
     }
 
+    /// Whether any policy could want to know how many rows the database expects.
+    pub(crate) fn asks_for_estimates(&self) -> bool {
+        self.is_shielded() && self.policies.borrow().reads_estimates()
+    }
+
     /// What the database must be asked before a text can be judged, if a policy wants to know how many rows it expects.
     pub(crate) fn wants_estimates(&self, text: &str) -> Option<Estimating> {
-        let shield = self.shield.as_ref().filter(|_| self.policies.borrow().reads_estimates())?;
+        let shield = self.shield.as_ref().filter(|_| self.asks_for_estimates())?;
         if self.estimated.as_ref().is_some_and(|estimated| estimated.text == text) {
             return None;
         }

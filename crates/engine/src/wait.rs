@@ -37,6 +37,9 @@ impl<S> Session<S> {
 
     /// What the database must be asked before a message can be judged.
     pub(crate) fn asks_first(&self, input: &Input) -> Result<Option<Estimating>, End> {
+        if !self.judge.asks_for_estimates() {
+            return Ok(None);
+        }
         let (Input::Message(frame) | Input::Start(frame)) = input else { return Ok(None) };
         let text = match Tag::from_byte(frame.tag) {
             Some(Tag::Query) => frontend::Query::parse(frame.body()).map_err(End::from_agent)?.text,
