@@ -4,7 +4,7 @@ mod functions;
 mod relations;
 mod types;
 
-pub(crate) use functions::{PURE, READS_SETTINGS, SESSION};
+pub(crate) use functions::{AGGREGATES, PURE, READS_SETTINGS, SESSION};
 pub(crate) use relations::{CatalogRelation, catalog_relation};
 pub(crate) use types::{SYSTEM_COLUMNS, TYPES};
 
@@ -61,6 +61,7 @@ mod tests {
     fn lists_are_sorted_for_the_search() {
         assert!(PURE.is_sorted());
         assert!(SESSION.is_sorted());
+        assert!(AGGREGATES.is_sorted());
         assert!(TYPES.is_sorted());
     }
 }

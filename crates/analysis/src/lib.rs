@@ -50,7 +50,7 @@ pub use catalog::Catalog;
 #[doc(hidden)]
 pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
-pub use output::{Expected, Output};
+pub use output::{Expected, Output, Returns, Subjects};
 pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
-pub use rewrite::{Protection, Rewritten, rewrite};
+pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite};
 pub use settings::setting_allowed;

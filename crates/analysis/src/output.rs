@@ -3,11 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chaperone_model::{Refusal, SqlState};
+use chaperone_model::{Enumerated, Refusal, SqlState};
 
-/// What `RowDescription` must look like for the rows of a rewritten statement to be let through.
+/// What the rows of a rewritten statement must look like to be let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub struct Output {
+    /// What the database must say of them.
+    pub returns: Returns,
+    /// Whose rows they are; `None` where the statement reads nothing about persons, or the classification does not say of
+    /// any table which column names them.
+    pub subjects: Option<Subjects>,
+}
+
+/// What `RowDescription` must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Returns {
     /// The statement returns no rows with a `RowDescription`. For `COPY … TO STDOUT`, which has none, nothing is left
     /// to check but the rewriting itself.
     NoRows,
@@ -21,6 +31,16 @@ pub enum Output {
     },
 }
 
+/// Whose rows a statement returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subjects {
+    /// The columns that say so, as `schema.table.column`. For each there is a column at the front of the answer that the
+    /// agent did not ask for and must not get: text, the identifier.
+    pub columns: Vec<String>,
+    /// Whether that is all.
+    pub enumerated: Enumerated,
+}
+
 /// What is known beforehand of one output column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
@@ -28,7 +48,23 @@ pub struct Expected {
     pub name: Option<String>,
 }
 
+/// The OID of `text` (PostgreSQL, `pg_type.dat`).
+const TEXT: u32 = 25;
+
 impl Output {
+    pub(crate) fn no_rows() -> Self {
+        Output { returns: Returns::NoRows, subjects: None }
+    }
+
+    pub(crate) fn rows(origins: Arc<BTreeSet<(u32, i16)>>, columns: Option<Vec<Expected>>) -> Self {
+        Output { returns: Returns::Rows { origins, columns }, subjects: None }
+    }
+
+    /// How many columns at the front of the answer are not the agent's.
+    pub fn hidden(&self) -> usize {
+        self.subjects.as_ref().map_or(0, |subjects| subjects.columns.len())
+    }
+
     /// Checks the server's description of the output: (name, table OID, column number, type OID) for each column, the
     /// table and column 0 where it is not a plain column.
     ///
@@ -36,11 +72,17 @@ impl Output {
     /// The description differs from what the rewriting meant: the rows must not be released, and an alert is due
     /// (rule `masking.output`).
     pub fn check(&self, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
-        let (origins, expected) = match self {
-            Output::NoRows if columns.is_empty() => return Ok(()),
-            Output::NoRows => return Err(differs("it returns rows where none were expected")),
-            Output::Rows { origins, columns } => (origins, columns),
+        let (origins, expected) = match &self.returns {
+            Returns::NoRows if columns.is_empty() => return Ok(()),
+            Returns::NoRows => return Err(differs("it returns rows where none were expected")),
+            Returns::Rows { origins, columns } => (origins, columns),
         };
+        let Some((hidden, columns)) = columns.split_at_checked(self.hidden()) else {
+            return Err(differs("it returns another number of columns"));
+        };
+        if !hidden.iter().all(|column| *column == (crate::SUBJECT, 0, 0, TEXT)) {
+            return Err(differs("what says whose rows they are is not where it should be"));
+        }
         if let Some(expected) = expected {
             if expected.len() != columns.len() {
                 return Err(differs("it returns another number of columns"));

@@ -16,6 +16,7 @@ mod proof;
 mod query;
 mod refuse;
 mod source;
+mod subject;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,13 +28,14 @@ use pg_query::{Node, NodeEnum};
 
 use crate::catalog::Catalog;
 use crate::kind::{Does, Kind};
-use crate::output::{Expected, Output};
+use crate::output::{Expected, Output, Returns};
 use crate::parse::Statements;
 use crate::settings;
 use crate::visit::{Visit, visit};
 
 use refuse::refusal;
 use source::Source;
+pub use subject::COLUMN as SUBJECT;
 
 /// Deepest statement that is rewritten, in units of [`crate::depth`]: writing a tree out takes time that grows with the
 /// square of its depth.
@@ -108,6 +110,12 @@ struct Masker<'a> {
     ctes: BTreeSet<String>,
     /// What `FROM` names so far, for each query around this place, innermost last.
     scopes: Vec<Vec<Item>>,
+    /// What the `FROM` of the query around all others names.
+    top: Vec<Item>,
+    /// Whether the classification says of any table whose rows it has.
+    knows_subjects: bool,
+    /// How often relations about persons are read.
+    persons: usize,
     /// The masked selves that were put in, by relation and `ONLY`.
     sources: BTreeMap<(TableName, bool), Source>,
     /// Conditions on columns, for each query around this place, innermost last.
@@ -150,6 +158,10 @@ struct Item {
     renamed: bool,
     /// The relation that it stands for.
     table: Option<TableName>,
+    /// Whether the relation's columns go by their own names behind its alias.
+    reachable: bool,
+    /// Its columns, where they are known.
+    columns: Option<Vec<String>>,
     /// The primary key's columns, where grouping by them may be completed.
     key: Vec<String>,
     /// Columns whose values can be grouped by.
@@ -158,7 +170,15 @@ struct Item {
 
 impl Item {
     fn other(alias: &str) -> Item {
-        Item { alias: alias.to_owned(), renamed: true, table: None, key: Vec::new(), groupable: Vec::new() }
+        Item {
+            alias: alias.to_owned(),
+            renamed: true,
+            table: None,
+            reachable: false,
+            columns: None,
+            key: Vec::new(),
+            groupable: Vec::new(),
+        }
     }
 }
 
@@ -195,6 +215,9 @@ impl<'a> Masker<'a> {
             catalog,
             ctes,
             scopes: Vec::new(),
+            top: Vec::new(),
+            knows_subjects: protection.classification.values().any(|classes| classes.subject.is_some()),
+            persons: 0,
             sources: BTreeMap::new(),
             wanted: Vec::new(),
             looked_up: Vec::new(),
@@ -217,7 +240,10 @@ impl<'a> Masker<'a> {
             NodeEnum::SelectStmt(mut select) => {
                 let columns = expected(&select);
                 self.select(&mut select)?;
-                Ok((NodeEnum::SelectStmt(select), self.rows(columns)))
+                let subjects = self.subjects(&mut select);
+                let origins = self.sources.values().flat_map(|source| source.origins.iter().copied()).collect();
+                let returns = Returns::Rows { origins: Arc::new(origins), columns };
+                Ok((NodeEnum::SelectStmt(select), Output { returns, subjects }))
             }
             NodeEnum::ExplainStmt(mut explain) => {
                 explained(&mut explain)?;
@@ -225,18 +251,22 @@ impl<'a> Masker<'a> {
                 self.protection.masker.keys = None;
                 self.subquery(&mut explain.query)?;
                 let columns = Some(vec![Expected { name: Some("QUERY PLAN".into()) }]);
-                Ok((NodeEnum::ExplainStmt(explain), Output::Rows { origins: Arc::default(), columns }))
+                Ok((NodeEnum::ExplainStmt(explain), Output::rows(Arc::default(), columns)))
             }
-            NodeEnum::CopyStmt(copy) => Ok((self.copy(*copy)?, Output::NoRows)),
+            NodeEnum::CopyStmt(copy) => {
+                let copy = self.copy(*copy)?;
+                Ok((copy, Output { subjects: self.untold(), ..Output::no_rows() }))
+            }
             NodeEnum::DeclareCursorStmt(mut cursor) => {
                 self.subquery(&mut cursor.query)?;
-                Ok((NodeEnum::DeclareCursorStmt(cursor), Output::NoRows))
+                Ok((NodeEnum::DeclareCursorStmt(cursor), Output::no_rows()))
             }
             // a cursor can only have been made from a rewritten statement, of any table
-            NodeEnum::FetchStmt(fetch) if fetch.ismove => Ok((NodeEnum::FetchStmt(fetch), Output::NoRows)),
+            NodeEnum::FetchStmt(fetch) if fetch.ismove => Ok((NodeEnum::FetchStmt(fetch), Output::no_rows())),
             NodeEnum::FetchStmt(fetch) => {
-                let output = Output::Rows { origins: Arc::new(self.every_origin()), columns: None };
-                Ok((NodeEnum::FetchStmt(fetch), output))
+                let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
+                self.persons += usize::from(self.knows_subjects);
+                Ok((NodeEnum::FetchStmt(fetch), Output { returns, subjects: self.untold() }))
             }
             NodeEnum::TransactionStmt(transaction) => match TransactionStmtKind::try_from(transaction.kind) {
                 Ok(
@@ -247,23 +277,23 @@ impl<'a> Masker<'a> {
                     | TransactionStmtKind::TransStmtSavepoint
                     | TransactionStmtKind::TransStmtRelease
                     | TransactionStmtKind::TransStmtRollbackTo,
-                ) => Ok((NodeEnum::TransactionStmt(transaction), Output::NoRows)),
+                ) => Ok((NodeEnum::TransactionStmt(transaction), Output::no_rows())),
                 _ => Err(refuse::statement(kind.tag)),
             },
             NodeEnum::VariableSetStmt(set) => {
                 variable_set(&set)?;
-                Ok((NodeEnum::VariableSetStmt(set), Output::NoRows))
+                Ok((NodeEnum::VariableSetStmt(set), Output::no_rows()))
             }
             NodeEnum::VariableShowStmt(show) => {
                 settings::readable(&show.name)?;
                 // the server spells some of them in its own way (`TimeZone`)
                 let columns = Some(vec![Expected { name: None }]);
-                Ok((NodeEnum::VariableShowStmt(show), Output::Rows { origins: Arc::default(), columns }))
+                Ok((NodeEnum::VariableShowStmt(show), Output::rows(Arc::default(), columns)))
             }
             statement @ (NodeEnum::ClosePortalStmt(_)
             | NodeEnum::DiscardStmt(_)
             | NodeEnum::DeallocateStmt(_)
-            | NodeEnum::UnlistenStmt(_)) => Ok((statement, Output::NoRows)),
+            | NodeEnum::UnlistenStmt(_)) => Ok((statement, Output::no_rows())),
             NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_)
@@ -275,11 +305,6 @@ impl<'a> Masker<'a> {
                 Does::Query | Does::Session => refuse::statement(kind.tag),
             }),
         }
-    }
-
-    fn rows(&self, columns: Option<Vec<Expected>>) -> Output {
-        let origins = self.sources.values().flat_map(|source| source.origins.iter().copied()).collect();
-        Output::Rows { origins: Arc::new(origins), columns }
     }
 
     /// The columns shown as stored of every relation that may be read.

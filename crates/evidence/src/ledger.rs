@@ -133,7 +133,7 @@ impl Ledger {
     /// Begins a session's records.
     pub fn open_session(&self, id: SessionId, opened: SessionOpened) -> (SessionLog, Pending) {
         let Inner { queue, payload_key, origin, .. } = &*self.inner;
-        SessionLog::open(Arc::clone(queue), |session| payload_key.session(origin, session), id, opened)
+        SessionLog::open(Arc::clone(queue), payload_key, origin, id, opened)
     }
 
     /// Whether records can be appended.

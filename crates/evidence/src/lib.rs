@@ -41,8 +41,10 @@ mod session;
 
 pub use chaperone_ledger_format::record;
 pub use chaperone_ledger_format::record::{
-    AuthorityChanged, CloseReason, Finished, LoginRefused, Op, Outcome, Ruling, SessionOpened, Statement, Verdict,
+    AuthorityChanged, CloseReason, Finished, LoginRefused, Op, Outcome, Ruling, SessionOpened, Statement, Subjects,
+    Verdict,
 };
+pub use chaperone_ledger_format::subject::{Seen, SeenDigest};
 
 pub use self::entry::{Entry, SessionEvent};
 pub use self::error::LedgerError;

@@ -31,14 +31,9 @@ thread_local! {
 
 /// Seals the bytes of a stream and what goes with them; returns the payload's frame, with room for a record's, and
 /// what its record says of it.
-pub(crate) fn seal(
-    key: &SessionKey,
-    seq: u64,
-    bytes: &[u8],
-    run: Option<&str>,
-) -> Result<(Vec<u8>, PayloadRef), LedgerError> {
+pub(crate) fn seal(key: &SessionKey, seq: u64, bytes: &[u8], note: Note) -> Result<(Vec<u8>, PayloadRef), LedgerError> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let sealed = scratch.seal(key, seq, bytes, run);
+        let sealed = scratch.seal(key, seq, bytes, note);
         if scratch.inner.capacity() > KEPT_SCRATCH {
             scratch.inner = Vec::new();
             scratch.compressed = Vec::new();
@@ -53,14 +48,14 @@ impl Scratch {
         key: &SessionKey,
         seq: u64,
         bytes: &[u8],
-        run: Option<&str>,
+        note: Note,
     ) -> Result<(Vec<u8>, PayloadRef), LedgerError> {
         let mut random = [0; KEY + SALT];
         rand::fill(&mut random).map_err(|_| LedgerError::Seal)?;
         let (once, salt) = random.split_first_chunk::<KEY>().ok_or(LedgerError::Seal)?;
         let salt = salt.first_chunk::<SALT>().ok_or(LedgerError::Seal)?;
 
-        let note = note(run, bytes.len());
+        let note = encoded(note, bytes.len())?;
         let inner = &mut self.inner;
         inner.clear();
         inner.extend_from_slice(salt);
@@ -103,9 +98,16 @@ impl Scratch {
     }
 }
 
-fn note(run: Option<&str>, bytes: usize) -> Vec<u8> {
-    let Some(run) = run else { return Vec::new() };
-    let encode = |note: &Note| serde_json::to_vec(note).unwrap_or_default();
-    let note = encode(&Note { run: Some(run.to_owned()), omitted: false });
-    if note.len() + bytes + 4 <= MAX_PLAINTEXT { note } else { encode(&Note { run: None, omitted: true }) }
+/// What goes with the bytes. A text that ran may be left out where it is too long; whose rows were seen may not.
+fn encoded(mut note: Note, bytes: usize) -> Result<Vec<u8>, LedgerError> {
+    if note == Note::default() {
+        return Ok(Vec::new());
+    }
+    let json = serde_json::to_vec(&note).map_err(|_| LedgerError::Seal)?;
+    if json.len() + bytes + 4 <= MAX_PLAINTEXT || note.run.is_none() {
+        return Ok(json);
+    }
+    note.run = None;
+    note.omitted = true;
+    serde_json::to_vec(&note).map_err(|_| LedgerError::Seal)
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chaperone_ledger_format::payload::SessionKey;
+use chaperone_ledger_format::payload::{Note, PayloadKey, SessionKey};
 use chaperone_ledger_format::record::{
     Answered, Body, CloseReason, Finished, PayloadRef, Place, Received, SessionClosed, SessionOpened, Span, Statement,
 };
+use chaperone_ledger_format::subject::{Name, Seen, SubjectKey};
 use chaperone_model::SessionId;
 
 use crate::queue::Queue;
@@ -26,6 +27,8 @@ const MAX_PIECE: usize = 1 << 20;
 pub struct SessionLog {
     queue: Arc<Queue>,
     key: Option<SessionKey>,
+    subjects: SubjectKey,
+    connection: String,
     id: SessionId,
     session: String,
     seq: u64,
@@ -43,13 +46,24 @@ impl fmt::Debug for SessionLog {
 impl SessionLog {
     pub(crate) fn open(
         queue: Arc<Queue>,
-        key: impl FnOnce(&str) -> Option<SessionKey>,
+        payload_key: &PayloadKey,
+        origin: &str,
         id: SessionId,
         opened: SessionOpened,
     ) -> (Self, Pending) {
         let session = id.to_string();
-        let key = key(&session);
-        let mut log = SessionLog { queue, key, id, session, seq: 0, input: 0, output: 0, open: true };
+        let mut log = SessionLog {
+            queue,
+            key: payload_key.session(origin, &session),
+            subjects: payload_key.subjects(origin),
+            connection: opened.connection.clone(),
+            id,
+            session,
+            seq: 0,
+            input: 0,
+            output: 0,
+            open: true,
+        };
         let pending = log.push(Vec::new(), Body::SessionOpened(Box::new(opened)));
         (log, pending)
     }
@@ -81,14 +95,21 @@ impl SessionLog {
         PendingReceived { pending, session: self.id, upto: self.input }
     }
 
-    /// Records the next bytes to the agent (there may be none) and the statements that end in them.
-    pub fn answered(&mut self, bytes: Bytes, finished: Vec<Finished>) -> PendingAnswered {
+    /// The name in this log of whoever has this identifier.
+    pub fn subject(&self, identifier: &[u8]) -> Name {
+        self.subjects.name(&self.connection, identifier)
+    }
+
+    /// Records the next bytes to the agent (there may be none), whose rows are in them, and the statements that end in
+    /// them.
+    pub fn answered(&mut self, bytes: Bytes, finished: Vec<Finished>, mut seen: Vec<Seen>) -> PendingAnswered {
         let from = self.output;
         let (first, last) = split_pieces(&bytes);
         for piece in first {
-            drop(self.answer(piece, Vec::new()));
+            // with the first piece, so that no row is out before it is known whose it is
+            drop(self.answer(piece, Vec::new(), std::mem::take(&mut seen)));
         }
-        let pending = self.answer(last, finished);
+        let pending = self.answer(last, finished, seen);
         PendingAnswered { pending, session: self.id, from, bytes }
     }
 
@@ -113,28 +134,29 @@ impl SessionLog {
 
     fn receive(&mut self, bytes: &[u8], statements: Vec<Statement>, run: Option<&str>) -> Pending {
         let input = advance(&mut self.input, bytes);
-        let (frames, payload) = match self.seal(bytes, run) {
+        let note = Note { run: run.map(str::to_owned), ..Note::default() };
+        let (frames, payload) = match self.seal(bytes, note) {
             Ok(sealed) => sealed,
             Err(error) => return self.fail(error),
         };
         self.push(frames, Body::Received(Received { abridged: false, input, payload, statements }))
     }
 
-    fn answer(&mut self, bytes: &[u8], finished: Vec<Finished>) -> Pending {
+    fn answer(&mut self, bytes: &[u8], finished: Vec<Finished>, subjects: Vec<Seen>) -> Pending {
         let output = advance(&mut self.output, bytes);
-        let (frames, payload) = match self.seal(bytes, None) {
+        let (frames, payload) = match self.seal(bytes, Note { subjects, ..Note::default() }) {
             Ok(sealed) => sealed,
             Err(error) => return self.fail(error),
         };
         self.push(frames, Body::Answered(Answered { abridged: false, finished, output, payload }))
     }
 
-    fn seal(&self, bytes: &[u8], run: Option<&str>) -> Result<(Vec<u8>, Option<PayloadRef>), LedgerError> {
-        if bytes.is_empty() && run.is_none() {
+    fn seal(&self, bytes: &[u8], note: Note) -> Result<(Vec<u8>, Option<PayloadRef>), LedgerError> {
+        if bytes.is_empty() && note == Note::default() {
             return Ok((Vec::new(), None));
         }
         let key = self.key.as_ref().ok_or(LedgerError::Seal)?;
-        let (frames, payload) = seal::seal(key, self.seq, bytes, run)?;
+        let (frames, payload) = seal::seal(key, self.seq, bytes, note)?;
         Ok((frames, Some(payload)))
     }
 

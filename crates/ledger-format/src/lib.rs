@@ -20,4 +20,5 @@ pub mod layout;
 pub mod payload;
 pub mod record;
 pub mod segment;
+pub mod subject;
 pub mod tree;

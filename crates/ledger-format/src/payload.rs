@@ -18,6 +18,7 @@ use aws_lc_rs::{digest, hmac};
 use serde::{Deserialize, Serialize};
 
 use crate::record::PayloadRef;
+use crate::subject::{Seen, SubjectKey};
 
 /// Bytes of a key.
 pub const KEY: usize = 32;
@@ -61,6 +62,9 @@ pub struct Note {
     /// The text that ran in place of the agent's, where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// Whose rows are in the bytes, by statement; see [`crate::subject`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Seen>,
 }
 
 /// An opened payload.
@@ -132,6 +136,17 @@ impl PayloadKey {
         context.update(session.as_bytes());
         let wrap = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, context.sign().as_ref()).ok()?);
         Some(SessionKey { wrap, aad: [origin.as_bytes(), &[0], session.as_bytes(), &[0]].concat() })
+    }
+}
+
+impl PayloadKey {
+    /// The key under which those whose rows were seen are named; the same for all of a log, so that somebody can be
+    /// looked for in it.
+    pub fn subjects(&self, origin: &str) -> SubjectKey {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
+        context.update(b"chaperone subjects 1");
+        context.update(origin.as_bytes());
+        SubjectKey::new(context.sign().as_ref())
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub use self::bodies::{
     Alert, Answered, AuthorityChanged, CancelRequested, ClassificationChanged, CloseReason, Finished, Heartbeat,
     LoginRefused, Op, Outcome, PayloadRef, PolicyChanged, Received, Ruling, ServiceStarted, ServiceStopped,
-    SessionClosed, SessionOpened, Span, Statement, Verdict,
+    SessionClosed, SessionOpened, Span, Statement, Subjects, Verdict,
 };
 pub use self::time::Time;
 

@@ -8,6 +8,7 @@
 //! | [`facts`] | what analysis found in a statement, and what a policy must permit for it |
 //! | [`masks`] | the rung of every classified column, decided once a session |
 //! | [`refusal`] | a "no" with its reason and the next step, never with data in it |
+//! | [`subject`] | whether an answer says whose rows it has |
 //! | [`id`] | ids of sessions and statements |
 
 pub mod class;
@@ -17,6 +18,7 @@ pub mod id;
 pub mod masks;
 pub mod principal;
 pub mod refusal;
+pub mod subject;
 
 pub use class::{Class, Rung};
 pub use classification::{Classification, TableClasses, TableName};
@@ -25,3 +27,4 @@ pub use id::{SessionId, StatementId};
 pub use masks::Masks;
 pub use principal::{AiModel, Principal, TokenFacts, Workload};
 pub use refusal::{Refusal, SqlState};
+pub use subject::Enumerated;

@@ -6,13 +6,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use chaperone_ledger_format::layout;
-use chaperone_ledger_format::payload::{self, PayloadKey, SessionKey};
+use chaperone_ledger_format::payload::{self, Note, PayloadKey, SessionKey};
 use chaperone_ledger_format::record::{Body, PayloadRef, Record, RecordError};
 use chaperone_ledger_format::segment::{Frames, Header, Kind, Next};
 use chaperone_ledger_format::tree::{Tree, leaf};
 
 use crate::checkpoints::{Signed, stray};
 use crate::sessions::Sessions;
+use crate::subjects::Subjects;
 use crate::versions::Versions;
 use crate::{Report, content};
 
@@ -29,6 +30,7 @@ pub(crate) fn read(
         log,
         payloads: Payloads { origin, key: payload_key, sessions: BTreeMap::new() },
         sessions: Sessions::default(),
+        subjects: Subjects::default(),
         versions: Versions::default(),
         index: 0,
         ended: false,
@@ -75,6 +77,7 @@ struct Journal<'a> {
     log: &'a Tree,
     payloads: Payloads<'a>,
     sessions: Sessions,
+    subjects: Subjects,
     versions: Versions,
     /// The index of the next record.
     index: u64,
@@ -143,19 +146,39 @@ impl Journal<'_> {
             Err(error) => return self.report.tampered(place, error),
         };
         self.ended = matches!(record.body, Body::ServiceStopped(_));
-        match (record.body.payload(), payload) {
-            (None, None) => {}
-            (None, Some(_)) => self.report.tampered(&place, "there is a payload that it does not know of"),
-            (Some(_), None) => self.report.tampered(&place, "its payload is missing"),
-            (Some(reference), Some(frame)) => {
-                self.payloads.check(&place, &record, reference, frame, self.report);
-            }
+        let note = match (record.body.payload(), payload) {
+            (None, None) => Some(Note::default()),
+            (reference, payload) => self.payload(&place, &record, reference, payload),
+        };
+        match note {
+            _ if self.payloads.key.is_none() => {}
+            Some(note) => self.subjects.check(&place, &record, &note, self.report),
+            None => self.subjects.lost(&record),
         }
         if let (Body::SessionClosed(_), Some(at)) = (&record.body, &record.place) {
             self.payloads.sessions.remove(&at.session);
         }
         self.sessions.check(&place, &record, self.report);
         self.versions.note(&place, &record.body);
+    }
+
+    /// The payload's note, where it opens.
+    fn payload(
+        &mut self,
+        place: &str,
+        record: &Record,
+        reference: Option<&PayloadRef>,
+        payload: Option<&[u8]>,
+    ) -> Option<Note> {
+        match (reference, payload) {
+            (None, None) => {}
+            (None, Some(_)) => self.report.tampered(place, "there is a payload that it does not know of"),
+            (Some(_), None) => self.report.tampered(place, "its payload is missing"),
+            (Some(reference), Some(frame)) => {
+                return self.payloads.check(place, record, reference, frame, self.report);
+            }
+        }
+        None
     }
 
     fn end(self, dir: &Path, signed: &Signed) {
@@ -188,25 +211,40 @@ struct Payloads<'a> {
 }
 
 impl Payloads<'_> {
-    fn check(&mut self, place: &str, record: &Record, reference: &PayloadRef, frame: &[u8], report: &mut Report) {
+    /// The payload's note, where there is a key that opens it.
+    fn check(
+        &mut self,
+        place: &str,
+        record: &Record,
+        reference: &PayloadRef,
+        frame: &[u8],
+        report: &mut Report,
+    ) -> Option<Note> {
         report.counts.payloads += 1;
         report.counts.bytes = report.counts.bytes.saturating_add(reference.bytes);
         if payload::digest(frame) != reference.ct_sha256 {
-            return report.tampered(place, "its payload is not the one that it commits to");
+            report.tampered(place, "its payload is not the one that it commits to");
+            return None;
         }
-        let (Some(key), Some(at)) = (self.key, &record.place) else { return };
+        let (Some(key), Some(at)) = (self.key, &record.place) else { return None };
         if !self.sessions.contains_key(&at.session) {
             match key.session(self.origin, &at.session) {
                 Some(session) => self.sessions.insert(at.session.clone(), session),
-                None => return report.cannot_check(place, "its payload's key cannot be derived"),
+                None => {
+                    report.cannot_check(place, "its payload's key cannot be derived");
+                    return None;
+                }
             };
         }
-        let Some(session) = self.sessions.get(&at.session) else { return };
-        match session.open(frame, at.seq, reference) {
-            Ok(_) => report.counts.opened += 1,
+        match self.sessions.get(&at.session)?.open(frame, at.seq, reference) {
+            Ok(opened) => {
+                report.counts.opened += 1;
+                return Some(opened.note);
+            }
             // the digest is right, so this is what the writer wrote
             Err(error @ payload::PayloadError::Wrap) => report.cannot_check(place, error),
             Err(error) => report.tampered(place, error),
         }
+        None
     }
 }

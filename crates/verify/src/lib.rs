@@ -4,7 +4,8 @@
 //! 1. the newest checkpoint, and each of the history, is signed by the log's key ([`checkpoints`]);
 //! 2. the entry bundles hash to the root of every one of them, and every tile is what the bundles say ([`log`]);
 //! 3. the journal is whole, and its records are those entries, each canonical; each payload is the one that its record
-//!    commits to, and with the payload key opens to it ([`journal`]);
+//!    commits to, and with the payload key opens to it ([`journal`]), and names those whose rows it has as its records say
+//!    ([`subjects`]);
 //! 4. each session is complete: its records in order without a gap, both its byte streams covered once, closed with
 //!    the right counts; the gateway said that it lived all the time ([`sessions`]);
 //! 5. what decided is kept: policies and classifications, by the digests that records name ([`versions`]).
@@ -17,6 +18,7 @@ mod journal;
 mod log;
 mod report;
 mod sessions;
+mod subjects;
 mod versions;
 
 use std::path::Path;

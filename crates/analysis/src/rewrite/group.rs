@@ -62,9 +62,9 @@ pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item], steps: &mut 
 
 /// A column as written: with its table's alias or without.
 #[derive(PartialEq, Eq, Hash)]
-struct Name {
-    table: Option<String>,
-    column: String,
+pub(crate) struct Name {
+    pub(crate) table: Option<String>,
+    pub(crate) column: String,
 }
 
 /// The column that an element of `GROUP BY` is, if it is one: by name, by the number of an output column, or by an
@@ -94,7 +94,7 @@ fn grouping(element: &Node, select: &pg::SelectStmt, targets: &HashMap<&str, &pg
     }
 }
 
-fn column_name(column: &pg::ColumnRef) -> Option<Name> {
+pub(crate) fn column_name(column: &pg::ColumnRef) -> Option<Name> {
     let mut names = column.fields.iter().rev().map(|field| match &field.node {
         Some(NodeEnum::String(name)) => Some(name.sval.clone()),
         _ => None,

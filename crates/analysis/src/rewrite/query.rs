@@ -27,7 +27,10 @@ impl Masker<'_> {
         self.wanted.push(lookup::wanted(select));
         let done = self.clauses(select);
         self.wanted.pop();
-        self.scopes.pop();
+        let items = self.scopes.pop();
+        if self.scopes.is_empty() {
+            self.top = items.unwrap_or_default();
+        }
         done
     }
 
@@ -234,24 +237,28 @@ impl Masker<'_> {
             return Err(refuse::unknown_relation(&name));
         };
         let mut query = self.source(&name, !*inh)?;
+        self.persons += usize::from(self.knows_subjects && self.is_about_persons(&name));
         let primary_key_shown = relation.primary_key.iter().all(|number| {
             relation.columns.iter().any(|column| {
                 column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
             })
         });
         let columns_renamed = alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
-        let key = if hidden || columns_renamed || !primary_key_shown {
+        let reachable = !hidden && !columns_renamed;
+        let key = if !reachable || !primary_key_shown {
             Vec::new()
         } else {
             let name_of = |number: &i16| relation.columns.iter().find(|column| column.number == *number);
             relation.primary_key.iter().filter_map(name_of).map(|column| column.name.clone()).collect()
         };
-        if !hidden && !columns_renamed {
+        if reachable {
             self.look_up(&name, relation, &known_as, &mut query)?;
         }
         self.item(Item {
             renamed: alias.is_some(),
             alias: known_as.clone(),
+            reachable,
+            columns: (!columns_renamed).then(|| relation.columns.iter().map(|column| column.name.clone()).collect()),
             key,
             groupable: relation
                 .columns

@@ -74,6 +74,18 @@ pub fn clinic() -> Clinic {
     Clinic { classification, masks }
 }
 
+/// The same, where tables say whose rows they have.
+pub fn with_subjects() -> Clinic {
+    let mut clinic = clinic();
+    let subjects =
+        [("patient", "id"), ("encounter", "patient_id"), ("by_name", "id"), ("by_unit", "id"), ("guarded", "id")];
+    for (table, column) in subjects {
+        let classes = clinic.classification.get_mut(&TableName::new("clinic", table)).unwrap();
+        classes.subject = Some(column.to_owned());
+    }
+    clinic
+}
+
 fn rows(rows: &[&[&str]]) -> Rows {
     rows.iter().map(|row| row.iter().map(|value| (*value != "NULL").then(|| (*value).to_owned())).collect()).collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chaperone_analysis::{Catalog, Output, Protection, parse, rewrite};
+use chaperone_analysis::{Catalog, Protection, Returns, parse, rewrite};
 
 use crate::clinic::{self, Clinic};
 
@@ -48,7 +48,7 @@ fn rewriting() {
                     match rewrite(&statements, i, &protection) {
                         Ok(rewritten) => {
                             writeln!(text, "  → {}", rewritten.text).unwrap();
-                            if let Output::Rows { origins, columns } = rewritten.output {
+                            if let Returns::Rows { origins, columns } = rewritten.output.returns {
                                 let names = columns.map(|columns| {
                                     let name = |c: chaperone_analysis::Expected| c.name.unwrap_or("?".into());
                                     columns.into_iter().map(name).collect::<Vec<_>>().join(", ")

@@ -12,4 +12,5 @@ mod masks;
 mod rows;
 mod speed;
 mod statements;
+mod subjects;
 mod twins;

@@ -1,10 +1,12 @@
 //! Twins: two databases that differ in nothing but their protected data must answer every statement with the same
 //! bytes, or the statement is refused.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chaperone_analysis::catalog::{QUERIES, Rows};
-use chaperone_analysis::{Catalog, Output, Protection, parse, rewrite, scrubbed_message};
+use chaperone_analysis::{Catalog, Output, Protection, Returns, parse, rewrite, scrubbed_message};
 use chaperone_testkit::postgres::{Cluster, Options};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -41,6 +43,8 @@ pub fn cluster() -> Cluster {
 pub struct Session {
     client: Client,
     pub catalog: Catalog,
+    /// Whose rows were in the answers so far.
+    pub subjects: RefCell<BTreeSet<String>>,
 }
 
 impl Session {
@@ -53,13 +57,13 @@ impl Session {
         for query in QUERIES {
             answers.push(rows_of(&client, query).await);
         }
-        Session { client, catalog: Catalog::load(&answers).unwrap() }
+        Session { client, catalog: Catalog::load(&answers).unwrap(), subjects: RefCell::default() }
     }
 
     /// What an agent would see of one statement that was let through.
     async fn answer(&self, sql: &str, output: &Output) -> String {
         let mut seen = String::new();
-        if let Output::Rows { .. } = output
+        if let Returns::Rows { .. } = output.returns
             && !sql.starts_with("FETCH")
             && !sql.starts_with("SHOW")
         {
@@ -74,7 +78,7 @@ impl Session {
                         })
                         .collect();
                     output.check(&columns).unwrap_or_else(|refusal| panic!("{sql}: {refusal}\n{columns:?}"));
-                    writeln!(seen, "{columns:?}").unwrap();
+                    writeln!(seen, "{:?}", &columns[output.hidden()..]).unwrap();
                 }
                 Err(error) => return failure(&error),
             }
@@ -91,7 +95,11 @@ impl Session {
                 for message in messages {
                     match message {
                         SimpleQueryMessage::Row(row) => {
-                            let values: Vec<_> = (0..row.len()).map(|i| row.get(i)).collect();
+                            let hidden = if row.is_empty() { 0 } else { output.hidden() };
+                            self.subjects
+                                .borrow_mut()
+                                .extend((0..hidden).filter_map(|i| row.get(i).map(str::to_owned)));
+                            let values: Vec<_> = (hidden..row.len()).map(|i| row.get(i)).collect();
                             writeln!(seen, "{values:?}").unwrap();
                         }
                         SimpleQueryMessage::CommandComplete(count) => writeln!(seen, "{count}").unwrap(),
@@ -105,13 +113,13 @@ impl Session {
 
     /// What an agent would see of a text, and whether all of it was answered.
     pub async fn run(&self, sql: &str) -> (String, bool) {
-        let Clinic { classification, masks } = clinic();
-        let protection = Protection {
-            catalog: &self.catalog,
-            classification: &classification,
-            masks: &masks,
-            masker: chaperone_mask::Masker::new(1937),
-        };
+        self.run_in(&clinic(), sql).await
+    }
+
+    /// The same, of a clinic of its own.
+    pub async fn run_in(&self, Clinic { classification, masks }: &Clinic, sql: &str) -> (String, bool) {
+        let protection =
+            Protection { catalog: &self.catalog, classification, masks, masker: chaperone_mask::Masker::new(1937) };
         let statements = match parse(sql) {
             Ok(statements) => statements,
             Err(refusal) => return (format!("refused: {refusal}\n"), false),

@@ -20,7 +20,7 @@ fn a_torn_end_at_any_byte_loses_nothing_acknowledged() {
     let base = tempfile::tempdir().unwrap();
     copy(dir.path(), base.path());
     let _ = log.received(b"second", vec![statement(2)], None).wait().unwrap();
-    drop(log.answered(Bytes::from_static(b"third"), vec![finished(2)]));
+    drop(log.answered(Bytes::from_static(b"third"), vec![finished(2)], vec![]));
     log.close(CloseReason::Agent).wait().unwrap();
     let segment = Path::new(layout::JOURNAL).join(layout::segment(0));
     let full = fs::read(dir.path().join(&segment)).unwrap();
@@ -92,7 +92,7 @@ fn work(ledger: &Ledger) -> ! {
         let (id, mut log) = begin(ledger);
         for n in 1..=200 {
             drop(log.received(b"select 1", vec![statement(n)], None));
-            let answered = log.answered(Bytes::from(vec![b'r'; 300]), vec![finished(n)]).wait().unwrap();
+            let answered = log.answered(Bytes::from(vec![b'r'; 300]), vec![finished(n)], vec![]).wait().unwrap();
             // only what is durable is told to the one who counts
             println!("sent {id} {}", answered.to());
         }
@@ -184,7 +184,7 @@ fn fill(dir: &Path) {
     let mut kept = 0;
     let noise: Vec<u8> = (0..50_000u64).map(|i| ((i * i * 2_654_435_761) >> 13) as u8).collect();
     let error = loop {
-        match log.answered(Bytes::from(noise.clone()), vec![]).wait() {
+        match log.answered(Bytes::from(noise.clone()), vec![], vec![]).wait() {
             Ok(answered) => kept = answered.to(),
             Err(error) => break error,
         }

@@ -80,7 +80,7 @@ fn filled(dir: &Path) {
     for id in 1..=150 {
         drop(log.received(format!("select {id}").as_bytes(), vec![statement(id)], Some("select null")));
         let noise: Vec<u8> = (0..1500u64).map(|i| (i * i * id % 251) as u8).collect();
-        let _ = log.answered(Bytes::from(noise), vec![finished(id)]).wait().unwrap();
+        let _ = log.answered(Bytes::from(noise), vec![finished(id)], vec![]).wait().unwrap();
     }
     log.mark(SessionEvent::CancelRequested).wait().unwrap();
     log.close(CloseReason::Agent).wait().unwrap();
@@ -139,7 +139,7 @@ fn what_is_written_verifies_and_reads_back() {
     assert!(received.covers(id, 10) && !received.covers(id, 11) && !received.covers(SessionId::generate(), 1));
     // large enough for compression, and for several records
     let answer = Bytes::from(b"row ".repeat(600_000));
-    let answered = log.answered(answer.clone(), vec![finished(1)]).wait().unwrap();
+    let answered = log.answered(answer.clone(), vec![finished(1)], vec![]).wait().unwrap();
     assert_eq!((answered.from(), answered.to(), answered.session()), (0, 2_400_000, id));
     assert_eq!(answered.into_bytes(), answer);
     drop(log.received(b"", vec![statement(2)], None));
@@ -195,7 +195,7 @@ fn many_sessions_share_the_journal() {
                 let (_, mut log) = begin(&ledger);
                 for id in 1..=120 {
                     drop(log.received(b"select 1", vec![statement(id)], None));
-                    let _ = log.answered(Bytes::from_static(b"one row"), vec![finished(id)]).wait().unwrap();
+                    let _ = log.answered(Bytes::from_static(b"one row"), vec![finished(id)], vec![]).wait().unwrap();
                 }
                 log.close(CloseReason::Agent).wait().unwrap();
             });
@@ -221,7 +221,7 @@ fn a_running_log_is_verified_in_place() {
         let stop = Arc::clone(&stop);
         move || {
             while !stop.load(Ordering::Relaxed) {
-                let _ = log.answered(Bytes::from_static(b"x"), vec![]).wait().unwrap();
+                let _ = log.answered(Bytes::from_static(b"x"), vec![], vec![]).wait().unwrap();
             }
             log.close(CloseReason::Agent).wait().unwrap();
         }

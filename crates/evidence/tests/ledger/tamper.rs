@@ -20,7 +20,7 @@ fn small(dir: &Path) {
     let (_, mut log) = begin(&ledger);
     for id in 1..=3 {
         drop(log.received(b"select 1", vec![statement(id)], None));
-        let _ = log.answered(Bytes::from(vec![7; 600]), vec![finished(id)]).wait().unwrap();
+        let _ = log.answered(Bytes::from(vec![7; 600]), vec![finished(id)], vec![]).wait().unwrap();
     }
     log.close(CloseReason::Agent).wait().unwrap();
     ledger.shutdown().unwrap();

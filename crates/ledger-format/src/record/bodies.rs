@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chaperone_model::{Facts, Masks, Principal, Refusal};
+use chaperone_model::{Enumerated, Facts, Masks, Principal, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::nouns;
@@ -409,9 +409,28 @@ pub struct Finished {
     /// Rows returned or touched.
     #[serde(default, with = "jcs::opt_int", skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Whose rows the answer has; none where the statement reads no table about persons, or the connection's
+    /// classification does not say of any which column names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<Subjects>,
     /// The words of its command tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+}
+
+/// Whose rows an answer has. The names are in the payload: see [`crate::subject`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subjects {
+    /// How many different ones; of more than 65,536 some may count more than once.
+    #[serde(with = "jcs::int")]
+    pub count: u64,
+    /// SHA-256 of the entries in the payloads, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Whether these are all whose rows were read.
+    #[serde(with = "nouns::enumerated")]
+    pub enumerated: Enumerated,
 }
 
 /// How a statement ended.

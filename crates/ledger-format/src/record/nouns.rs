@@ -1,6 +1,8 @@
 //! The nouns of `chaperone-model` as records write them: fields in canonical order, tables as `schema.name`.
 
-use chaperone_model::{Action, AiModel, Effects, Facts, Masks, Need, Principal, Rung, TableName, TokenFacts, Workload};
+use chaperone_model::{
+    Action, AiModel, Effects, Enumerated, Facts, Masks, Need, Principal, Rung, TableName, TokenFacts, Workload,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::jcs;
@@ -186,6 +188,21 @@ pub(super) mod facts {
             has_where: line.has_where,
             effects,
         }))
+    }
+}
+
+/// For an `Enumerated`.
+pub(super) mod enumerated {
+    use super::{Deserialize, Deserializer, Enumerated, Serializer, de};
+
+    pub(in super::super) fn serialize<S: Serializer>(enumerated: &Enumerated, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(enumerated.name())
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Enumerated, D::Error> {
+        let name = String::deserialize(d)?;
+        let found = Enumerated::ALL.into_iter().find(|enumerated| enumerated.name() == name);
+        found.ok_or_else(|| de::Error::custom("not how much is enumerated"))
     }
 }
 

@@ -1,5 +1,6 @@
 use chaperone_model::{
-    Action, AiModel, Effects, Facts, Masks, Need, Principal, Refusal, Rung, SqlState, TableName, TokenFacts, Workload,
+    Action, AiModel, Effects, Enumerated, Facts, Masks, Need, Principal, Refusal, Rung, SqlState, TableName,
+    TokenFacts, Workload,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -233,6 +234,11 @@ fn body() -> impl Strategy<Value = Body> {
             micros,
             outcome: Outcome::Suspended,
             rows,
+            subjects: rows.map(|count| Subjects {
+                count,
+                digest: tag.clone(),
+                enumerated: Enumerated::ALL[(count % 3) as usize],
+            }),
             tag,
         });
     let answered = (span, option::of(reference), vec(finished, 0..300)).prop_map(|(output, payload, finished)| {

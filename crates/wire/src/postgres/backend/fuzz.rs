@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Message, Tag, encode};
+use super::{DataRow, Message, RowDescription, Tag, description_without, encode, row_without};
 use crate::postgres::{HEADER, Limits, Side, scan};
 
 /// Whatever the bytes, parsing ends, and what was understood encodes to what was read.
@@ -56,5 +56,51 @@ pub fn fuzz_backend(data: &[u8]) {
         };
         assert_eq!(encoded, Ok(()));
         assert_eq!(again.get(HEADER..), Some(body), "{message:?}");
+        let columns = u16::from(byte_at(data) % 4);
+        match &message {
+            Message::DataRow(row) => without(&again, columns, row),
+            Message::RowDescription(rows) => described_without(&again, columns, rows),
+            _ => {}
+        }
+    }
+}
+
+fn byte_at(data: &[u8]) -> u8 {
+    data.last().copied().unwrap_or_default()
+}
+
+/// What is left of a row is a row with the other values, however much of it has come.
+fn without(message: &[u8], columns: u16, row: &DataRow<'_>) {
+    let taken = usize::from(columns);
+    let mut given = Vec::new();
+    match row_without(message, columns, |_, value| given.push(value)) {
+        Ok(cut) => {
+            assert_eq!(row.values.get(..taken), Some(&*given));
+            let left = [&cut.head, message.get(cut.rest..).unwrap_or_default()].concat();
+            let body = left.get(HEADER..).unwrap_or_default();
+            assert_eq!(
+                DataRow::parse(body).map(|left| left.values),
+                Ok(row.values.get(taken..).unwrap_or_default().into())
+            );
+            // the values at the front are all that must have come
+            let early = row_without(message.get(..cut.rest).unwrap_or_default(), columns, |_, _| {});
+            assert_eq!(early, Ok(cut));
+            let one_less = cut.rest.saturating_sub(1);
+            assert!(row_without(message.get(..one_less).unwrap_or_default(), columns, |_, _| {}).is_err());
+        }
+        Err(_) => assert!(row.values.len() < taken),
+    }
+}
+
+fn described_without(message: &[u8], columns: u16, rows: &RowDescription<'_>) {
+    let taken = usize::from(columns);
+    match description_without(message, columns) {
+        Ok(cut) => {
+            let left = [&cut.head, message.get(cut.rest..).unwrap_or_default()].concat();
+            let body = left.get(HEADER..).unwrap_or_default();
+            let expected = rows.columns.get(taken..).unwrap_or_default().to_vec();
+            assert_eq!(RowDescription::parse(body).map(|left| left.columns), Ok(expected));
+        }
+        Err(_) => assert!(rows.columns.len() < taken),
     }
 }

@@ -6,6 +6,7 @@
 mod authentication;
 pub mod encode;
 mod fuzz;
+mod leading;
 mod parse;
 mod report;
 mod rows;
@@ -14,6 +15,7 @@ mod tag;
 pub use authentication::Authentication;
 #[doc(hidden)]
 pub use fuzz::fuzz_backend;
+pub use leading::{Cut, description_without, row_without};
 pub use parse::{
     BackendKeyData, CommandComplete, CopyResponse, Message, NegotiateProtocolVersion, Notification, ParameterStatus,
     TransactionStatus, parameter_description,

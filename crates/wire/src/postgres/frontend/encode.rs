@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Object, Tag};
+use super::{Bind, Object, Tag};
 use crate::postgres::WireError;
 use crate::postgres::startup::{CANCEL_REQUEST, SSL_REQUEST, Version};
 use crate::postgres::writer::{bare, message, packet};
@@ -101,6 +101,28 @@ pub fn bind(buffer: &mut BytesMut, portal: &[u8], statement: &[u8], bound: &Boun
         }
         body.count(bound.results.len())?;
         bound.results.iter().for_each(|format| body.i16(*format));
+        Ok(())
+    })
+}
+
+/// Appends the `Bind` that `body` is the body of, with `columns` more text columns before its result's.
+///
+/// # Errors
+/// Not the body of a `Bind`; more than 65,535 columns.
+pub fn bind_with_leading(buffer: &mut BytesMut, body: &[u8], columns: usize) -> Result<(), WireError> {
+    let bind = Bind::parse(body)?;
+    message(buffer, Tag::Bind.byte(), "Bind", |out| {
+        let formats = bind.result_formats.len();
+        // none is text for all; one is for all, and text is the same bytes in either format
+        if formats < 2 {
+            out.bytes(body);
+            return Ok(());
+        }
+        let before = body.len().saturating_sub(2 + 2 * formats);
+        out.bytes(body.get(..before).unwrap_or_default());
+        out.count(columns + formats)?;
+        (0..columns).for_each(|_| out.i16(0));
+        bind.result_formats.iter().for_each(|format| out.i16(*format));
         Ok(())
     })
 }
