@@ -218,14 +218,31 @@ impl Findings {
                 );
             }
         }
-        if let Some(subject) = classes.subject.as_ref().filter(|subject| !live.contains(subject.as_str())) {
-            self.add(
-                Severity::Error,
-                "drift.subject",
-                Some(format!("{name}.{subject}")),
-                "is the table's subject but does not exist: disclosures could not be accounted for".to_owned(),
-            );
+        if let Some(subject) = classes.subject_column() {
+            self.subject(name, classes, subject, relation.columns.iter().find(|column| column.name == subject));
         }
+    }
+
+    /// Whether what names the persons of a table can be read.
+    fn subject(&mut self, name: &TableName, classes: &TableClasses, subject: &str, column: Option<&Column>) {
+        let (severity, what) = match column {
+            None => (
+                Severity::Error,
+                "is the table's subject but does not exist: disclosures could not be accounted for".to_owned(),
+            ),
+            Some(column) if !crate::rewrite::is_told(column) => (
+                Severity::Warning,
+                format!("is the table's subject, but nobody can be told by a {}: use an identifier", column.base.name),
+            ),
+            Some(_) if classes.class(subject).is_protected() => (
+                Severity::Note,
+                "is the table's subject and protected: whose rows are returned is on record only for those who see it \
+                 as stored; a row number that identifies nobody is better"
+                    .to_owned(),
+            ),
+            Some(_) => return,
+        };
+        self.add(severity, "drift.subject", Some(format!("{name}.{subject}")), what);
     }
 
     /// A column that is made from a protected one holds what that holds (rule R8).

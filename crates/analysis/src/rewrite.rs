@@ -36,6 +36,7 @@ use crate::visit::{Visit, visit};
 use refuse::refusal;
 use source::Source;
 pub use subject::COLUMN as SUBJECT;
+pub(crate) use subject::is_told;
 
 /// Deepest statement that is rewritten, in units of [`crate::depth`]: writing a tree out takes time that grows with the
 /// square of its depth.
@@ -216,7 +217,7 @@ impl<'a> Masker<'a> {
             ctes,
             scopes: Vec::new(),
             top: Vec::new(),
-            knows_subjects: protection.classification.values().any(|classes| classes.subject.is_some()),
+            knows_subjects: protection.classification.values().any(|classes| classes.subject_column().is_some()),
             persons: 0,
             sources: BTreeMap::new(),
             wanted: Vec::new(),

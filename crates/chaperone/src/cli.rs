@@ -199,7 +199,7 @@ pub struct PolicyTestArguments {
 #[derive(Debug, Subcommand)]
 pub enum SessionsCommand {
     /// List sessions, newest last
-    Ls(LogArguments),
+    Ls(ListArguments),
     /// Show one session: what was asked, what was decided, what came back
     Show(ShowArguments),
 }
@@ -220,6 +220,18 @@ pub struct LogArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `chaperone sessions ls`
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only those that returned rows of somebody: a file with their identifiers, one a line, as the database writes them
+    /// (`-` is standard input); needs the payload key in the log's folder
+    #[arg(long, value_name = "FILE")]
+    pub subject: Option<PathBuf>,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArguments,
 }
 
 /// `chaperone sessions show`

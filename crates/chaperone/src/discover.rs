@@ -13,7 +13,7 @@ use chaperone_analysis::discover::{
 };
 use chaperone_engine::Connection;
 use chaperone_engine::upstream::{self, Control, OpenLimits};
-use chaperone_model::{Class, TableName};
+use chaperone_model::{Class, Subject, TableName};
 
 use crate::cli::{DiscoverArguments, ProposalFormat};
 use crate::config::{Classes, Config, Phi};
@@ -152,7 +152,7 @@ fn expected(mut before: Existing, proposal: &Proposal, added: Option<&[(TableNam
         let is_new = !before.contains_key(&table.table);
         let classes = before.entry(table.table.clone()).or_default();
         if is_new {
-            classes.subject.clone_from(&table.subject);
+            classes.subject = table.subject.clone().map(Subject::Column);
         }
         for column in table.columns.iter().filter(|column| columns.is_none_or(|new| new.contains(&column.name))) {
             let class = if added.is_some() { Class::Unknown } else { column.class };

@@ -1,16 +1,83 @@
 //! `chaperone sessions ls` and `show`: what the log says of sessions.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use chaperone_evidence::read::{self, DecodedRecord, Payload, SessionSummary};
-use chaperone_evidence::record::Body;
-use chaperone_model::{Masks, Rung};
+use chaperone_evidence::record::{Body, Subjects};
+use chaperone_model::{Enumerated, Masks, Rung};
 use serde_json::{Value, json};
 
-use crate::cli::{Format, LogArguments, ShowArguments};
+use crate::cli::{Format, ListArguments, LogArguments, ShowArguments};
 use crate::transcript;
 
 /// Lists sessions.
-pub fn list(arguments: &LogArguments) -> Result<()> {
+pub fn list(arguments: &ListArguments) -> Result<()> {
+    match &arguments.subject {
+        Some(file) => list_of_subject(&arguments.log, file),
+        None => list_all(&arguments.log),
+    }
+}
+
+/// Who saw rows of somebody. The identifiers come from a file: process arguments are for all to read.
+fn list_of_subject(arguments: &LogArguments, file: &Path) -> Result<()> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?
+    };
+    let identifiers: Vec<Vec<u8>> =
+        text.lines().filter(|line| !line.is_empty()).map(|line| line.as_bytes().to_vec()).collect();
+    if identifiers.is_empty() {
+        bail!("there is no identifier in `{}`: one a line", file.display());
+    }
+    let dir = &arguments.dir;
+    let key = read::payload_key(dir).context("there is no payload key in the log's folder")?;
+    let sessions = read::sessions(dir).context("the evidence log cannot be read")?;
+    let found = read::sightings(dir, &key, &identifiers).context("the evidence log cannot be read")?;
+    for sighting in &found.seen {
+        let Some(session) = sessions.iter().find(|session| session.id == sighting.session) else { continue };
+        let who = &session.opened.principal;
+        match arguments.format {
+            Format::Json => {
+                let mut json = summary(session);
+                if let Some(object) = json.as_object_mut() {
+                    object.insert("seen".to_owned(), sighting.time.to_string().into());
+                    object.insert("statement".to_owned(), sighting.statement.into());
+                    object.insert("column".to_owned(), sighting.column.clone().into());
+                    object.insert("line".to_owned(), (sighting.identifier + 1).into());
+                }
+                println!("{json}");
+            }
+            Format::Text => {
+                let person = who.acts_for.as_ref().map(|person| format!(" for {person}")).unwrap_or_default();
+                println!(
+                    "{}  {}  #{:<4}  {} of {}{person}  by {}",
+                    sighting.time.to_string().get(..19).unwrap_or_default(),
+                    sighting.session,
+                    sighting.statement,
+                    who.agent,
+                    who.issuer,
+                    sighting.column,
+                );
+            }
+        }
+    }
+    let (statements, of) = (found.untold.values().sum::<u64>(), found.untold.len());
+    match arguments.format {
+        Format::Json => println!("{}", json!({ "not_enumerated": { "statements": statements, "sessions": of } })),
+        Format::Text => println!(
+            "{} statements; {statements} more in {of} sessions read about persons and do not say about whom, or not about all",
+            found.seen.len(),
+        ),
+    }
+    if found.sealed > 0 {
+        bail!("{} answers do not open with the payload key, and may hold more", found.sealed);
+    }
+    Ok(())
+}
+
+fn list_all(arguments: &LogArguments) -> Result<()> {
     let sessions = read::sessions(&arguments.dir).context("the evidence log cannot be read")?;
     match arguments.format {
         Format::Json => {
@@ -100,6 +167,15 @@ fn as_json(mut decoded: DecodedRecord, payloads: bool) -> Result<()> {
     Ok(())
 }
 
+/// How many persons' rows an answer has.
+fn whose(subjects: &Subjects) -> String {
+    match subjects.enumerated {
+        Enumerated::All => format!(" of {} subjects", subjects.count),
+        Enumerated::Part => format!(" of {} subjects and others", subjects.count),
+        Enumerated::Nothing => " of subjects not enumerated".to_owned(),
+    }
+}
+
 /// The columns that are not shown as stored.
 fn masked(masks: Option<&Masks>) {
     let Some(masks) = masks else { return };
@@ -151,7 +227,8 @@ fn as_text(decoded: &DecodedRecord) {
             for line in &answered.finished {
                 let rows = line.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
                 let code = line.code.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
-                println!("               #{} {:?}{rows}{code}, {} µs", line.id, line.outcome, line.micros);
+                let whose = line.subjects.as_ref().map(whose).unwrap_or_default();
+                println!("               #{} {:?}{rows}{whose}{code}, {} µs", line.id, line.outcome, line.micros);
             }
         }
         Body::CancelRequested(_) => println!("{time}  cancel requested"),

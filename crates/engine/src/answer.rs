@@ -13,20 +13,20 @@ use crate::session::Session;
 impl<S> Session<S> {
     /// A statement ran to its end.
     pub(crate) fn completed(&mut self, complete: Option<&CommandComplete<'_>>) -> Result<(), End> {
-        let (ordinal, started, rows) = match self.replies.front() {
+        let (ordinal, output, started, rows) = match self.replies.front() {
             Some(Owed::Query(query)) => {
                 let Some(ordinal) = query.statements.pop_front() else { return Ok(()) };
-                query.outputs.pop_front();
+                let output = query.outputs.pop_front();
                 query.checked = false;
                 let rows = std::mem::take(&mut query.rows);
-                let statement = (ordinal, query.started, rows);
+                let statement = (ordinal, output, query.started, rows);
                 if complete.is_some_and(|complete| complete.verb() == b"COPY") {
                     self.replies.copy_in_ended();
                 }
                 statement
             }
-            Some(Owed::Execute { ordinal, started, rows, .. }) => {
-                let statement = (*ordinal, *started, *rows);
+            Some(Owed::Execute { ordinal, output, started, rows, .. }) => {
+                let statement = (*ordinal, output.take(), *started, *rows);
                 self.replies.pop();
                 statement
             }
@@ -38,11 +38,13 @@ impl<S> Session<S> {
         if matches!(tag.as_deref(), Some("DISCARD ALL" | "DEALLOCATE ALL")) {
             self.names.forget_statements();
         }
+        let subjects = self.returned(ordinal, output.as_deref());
         self.answer.finished.push(Finished {
             id: ordinal,
             outcome: Outcome::Finished,
             tag,
             rows: Some(rows),
+            subjects,
             code: None,
             micros: micros(started),
         });
@@ -52,12 +54,14 @@ impl<S> Session<S> {
     /// A portal gave the rows that were asked for, and has more.
     pub(crate) fn suspended(&mut self) -> Result<(), End> {
         match self.replies.pop() {
-            Some(Owed::Execute { ordinal, started, rows, .. }) => {
+            Some(Owed::Execute { ordinal, output, started, rows, .. }) => {
+                let subjects = self.returned(ordinal, output.as_deref());
                 self.answer.finished.push(Finished {
                     id: ordinal,
                     outcome: Outcome::Suspended,
                     tag: None,
                     rows: Some(rows),
+                    subjects,
                     code: None,
                     micros: micros(started),
                 });
@@ -130,25 +134,30 @@ impl<S> Session<S> {
         self.answer.finished.extend(skipped);
     }
 
+    /// Statements whose answers will never end.
+    pub(crate) fn cut_off(&mut self, ordinals: Vec<u64>) {
+        for id in ordinals {
+            let subjects = self.returned_before(id);
+            self.answer.finished.push(Finished { id, outcome: Outcome::CutOff, subjects, ..Finished::default() });
+        }
+    }
+
     fn ended(&mut self, ordinal: u64, started: Instant, refusal: Option<&Refusal>, code: &str) {
         let (outcome, code) = match refusal {
             Some(refusal) => (Outcome::Denied, refusal.code.0),
             None => (Outcome::Failed, code),
         };
+        let subjects = self.returned_before(ordinal);
         self.answer.finished.push(Finished {
             id: ordinal,
             outcome,
             tag: None,
             rows: None,
+            subjects,
             code: Some(code.to_owned()),
             micros: micros(started),
         });
     }
-}
-
-/// A statement whose answer will never end.
-pub(crate) fn cut_off(ordinal: u64) -> Finished {
-    Finished { id: ordinal, outcome: Outcome::CutOff, ..Finished::default() }
 }
 
 fn micros(started: Instant) -> u64 {

@@ -5,13 +5,13 @@
 //! what could carry data; notifications, and reports of settings that nobody expects, are dropped.
 
 use std::mem;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use chaperone_analysis::Output;
 use chaperone_model::{Refusal, SqlState};
 use chaperone_wire::postgres::backend::{
-    CommandComplete, Fields, ParameterStatus, Report, RowDescription, Severity, Tag, TransactionStatus, field,
+    CommandComplete, Cut, Fields, ParameterStatus, Report, RowDescription, Severity, Tag, TransactionStatus,
+    description_without, field,
 };
 use chaperone_wire::postgres::{Frame, HEADER, Piece, WireError, scan};
 
@@ -20,13 +20,15 @@ use crate::replies::Owed;
 use crate::session::Session;
 
 /// Finished statements in one segment, so that its record stays small.
-const FINISHED: usize = 64;
+const FINISHED: usize = 48;
 
 /// What becomes of a message.
 enum Pass {
     Keep,
     Drop,
     Replace(Bytes),
+    /// Without its first columns.
+    Cut(Cut),
 }
 
 impl<S> Session<S> {
@@ -51,13 +53,23 @@ impl<S> Session<S> {
                     Pass::Keep => self.answer.add(&bytes),
                     Pass::Drop => {}
                     Pass::Replace(instead) => self.answer.add(&instead),
+                    Pass::Cut(cut) => self.answer.add_cut(cut, &bytes),
                 },
                 Some(Piece::Start { tag, bytes, .. }) => {
                     let tag = Tag::from_byte(tag).ok_or(End::ServerViolation("message type"))?;
                     self.counted(tag)?;
-                    self.answer.add(&bytes);
+                    match tag == Tag::DataRow && self.hidden() > 0 {
+                        true => self.start_of_row(bytes.into())?,
+                        false => self.answer.add(&bytes),
+                    }
                 }
-                Some(Piece::More(bytes) | Piece::End(bytes)) => self.answer.add(&bytes),
+                Some(Piece::More(bytes) | Piece::End(bytes)) => match self.row.take() {
+                    None => self.answer.add(&bytes),
+                    Some(mut row) => {
+                        row.extend_from_slice(&bytes);
+                        self.start_of_row(row)?;
+                    }
+                },
             }
         }
     }
@@ -75,9 +87,11 @@ impl<S> Session<S> {
                     other => {
                         let length = end - passed;
                         self.answer.keep(bytes, passed);
-                        drop(bytes.split_to(length));
-                        if let Pass::Replace(instead) = other {
-                            self.answer.add(&instead);
+                        let message = bytes.split_to(length);
+                        match other {
+                            Pass::Replace(instead) => self.answer.add(&instead),
+                            Pass::Cut(cut) => self.answer.add_cut(cut, &message),
+                            Pass::Keep | Pass::Drop => {}
                         }
                         self.limit_finished();
                         continue 'run;
@@ -94,6 +108,18 @@ impl<S> Session<S> {
         }
     }
 
+    /// The start of a long row, as much of it as there is.
+    fn start_of_row(&mut self, row: BytesMut) -> Result<(), End> {
+        let hidden = self.hidden();
+        match self.subjects_of(&row, hidden)? {
+            Some(cut) => self.answer.add_cut(cut, &row),
+            // all of it has come, and they are not in it
+            None if self.server_deframer.remaining() == 0 => return Err(End::ServerViolation("row")),
+            None => self.row = Some(row),
+        }
+        Ok(())
+    }
+
     fn limit_finished(&mut self) {
         if self.answer.finished.len() >= FINISHED {
             self.record_answer();
@@ -107,8 +133,9 @@ impl<S> Session<S> {
         self.answer.urgent |=
             !matches!(tag, Tag::DataRow | Tag::CopyData | Tag::RowDescription | Tag::ParseComplete | Tag::BindComplete);
         match tag {
-            Tag::DataRow | Tag::CopyData => self.counted(tag).map(|()| Pass::Keep),
-            Tag::RowDescription => self.row_description(body),
+            Tag::DataRow => self.data_row(message),
+            Tag::CopyData => self.counted(tag).map(|()| Pass::Keep),
+            Tag::RowDescription => self.row_description(message, body),
             Tag::NoData => self.no_data(),
             Tag::CommandComplete => {
                 let complete = CommandComplete::parse(body).map_err(End::from_server)?;
@@ -174,7 +201,18 @@ impl<S> Session<S> {
         }
     }
 
-    fn row_description(&mut self, body: &[u8]) -> Result<Pass, End> {
+    fn data_row(&mut self, message: &[u8]) -> Result<Pass, End> {
+        self.counted(Tag::DataRow)?;
+        match self.hidden() {
+            0 => Ok(Pass::Keep),
+            hidden => match self.subjects_of(message, hidden)? {
+                Some(cut) => Ok(Pass::Cut(cut)),
+                None => Err(End::ServerViolation("row")),
+            },
+        }
+    }
+
+    fn row_description(&mut self, message: &[u8], body: &[u8]) -> Result<Pass, End> {
         let (output, hidden, described) = match self.replies.front() {
             Some(Owed::Query(query)) => {
                 query.checked = true;
@@ -185,15 +223,20 @@ impl<S> Session<S> {
             _ => return Err(unasked()),
         };
         if self.judge.is_shielded() {
-            agrees(output, body)?;
+            agrees(output.as_deref(), body)?;
         }
+        let columns = output.map_or(0, |output| u16::try_from(output.hidden()).unwrap_or(u16::MAX));
         if described {
             self.replies.pop();
         }
         if hidden {
             self.replies.front_is_checked();
         }
-        Ok(if hidden { Pass::Drop } else { Pass::Keep })
+        Ok(match columns {
+            _ if hidden => Pass::Drop,
+            0 => Pass::Keep,
+            columns => Pass::Cut(description_without(message, columns).map_err(End::from_server)?),
+        })
     }
 
     fn no_data(&mut self) -> Result<Pass, End> {
@@ -274,7 +317,7 @@ fn unasked() -> End {
 }
 
 /// The server's description of the rows against what the rewriting predicts.
-fn agrees(output: Option<Arc<Output>>, body: &[u8]) -> Result<(), End> {
+fn agrees(output: Option<&Output>, body: &[u8]) -> Result<(), End> {
     let described = RowDescription::parse(body).map_err(End::from_server)?;
     let columns: Option<Vec<_>> = described
         .columns

@@ -13,7 +13,7 @@ use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
 use crate::end::End;
 use crate::estimate::Estimated;
-use crate::prepared::{Portal, Prepared, Source};
+use crate::prepared::{Prepared, Source};
 use crate::receive::Input;
 use crate::replies::{Owed, Query};
 use crate::rewrite::Runnable;
@@ -27,6 +27,8 @@ impl<S> Session<S> {
                 self.withheld = false;
                 self.message_from_agent(frame)
             }
+            Input::More(bytes) if self.gathered.is_some() => self.gather(&bytes, false),
+            Input::End(bytes) if self.gathered.is_some() => self.gather(&bytes, true),
             Input::More(bytes) | Input::End(bytes) => {
                 self.part(bytes);
                 Ok(())
@@ -86,7 +88,7 @@ impl<S> Session<S> {
     }
 
     /// The database owes an answer for what is sent now, unless it is skipping to a `Sync`.
-    fn owe(&mut self, owed: Owed) {
+    pub(crate) fn owe(&mut self, owed: Owed) {
         self.settled = false;
         if let Some(skipped) = self.replies.push(owed) {
             self.skipped(&skipped.ordinals());
@@ -95,7 +97,7 @@ impl<S> Session<S> {
     }
 
     /// A message that goes on record and nowhere else; nor do its later parts.
-    fn withhold(&mut self, bytes: &[u8], lines: Vec<Statement>) {
+    pub(crate) fn withhold(&mut self, bytes: &[u8], lines: Vec<Statement>) {
         self.withheld = true;
         self.request.withhold(bytes, lines);
     }
@@ -208,42 +210,16 @@ impl<S> Session<S> {
 
     /// In place of a refused message of the extended protocol: one that the database refuses, after which it skips to
     /// the next `Sync` by itself.
-    fn fail(&mut self, refusal: Box<Refusal>) -> Result<(), End> {
+    pub(crate) fn fail(&mut self, refusal: Box<Refusal>) -> Result<(), End> {
         self.request.also(Runnable::failing_parse().map_err(End::from_agent)?);
         let previous = self.names.statement(b"").cloned();
         self.owe(Owed::Parse { name: Vec::new(), previous, refusal: Some(refusal) });
         Ok(())
     }
 
-    fn bind(&mut self, frame: Frame) -> Result<(), End> {
-        let (portal, statement) = frontend::bind_names(frame.body()).map_err(End::from_agent)?;
-        let prepared = match self.names.statement(statement) {
-            Some(prepared) if !self.names.may_be_anothers(statement, prepared.sent) => prepared.clone(),
-            _ if self.judge.is_shielded() => {
-                self.withhold(&frame.bytes, Vec::new());
-                self.fail(Box::new(unknown_name("26000", "prepared statement")))?;
-                return Ok(());
-            }
-            _ => Arc::new(Prepared::unknown()),
-        };
-        if let Some(refusal) = self.stale(&prepared) {
-            self.withhold(&frame.bytes, Vec::new());
-            self.fail(refusal)?;
-            return Ok(());
-        }
-        let name = portal.to_vec();
-        let sent = self.names.moment(self.replies.segment());
-        // planning computes what is declared to be constant, so it may run code
-        let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
-        let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared, sent }));
-        self.owe(Owed::Bind { name, previous });
-        self.request.add(&frame.bytes, Runnable::protocol(frame.bytes.clone(), effects), Vec::new());
-        Ok(())
-    }
-
     /// A statement that was prepared under another policy or catalog is looked at again: it may go on when it would
     /// be prepared just the same.
-    fn stale(&mut self, prepared: &Prepared) -> Option<Box<Refusal>> {
+    pub(crate) fn stale(&mut self, prepared: &Prepared) -> Option<Box<Refusal>> {
         let source = prepared.source.as_ref()?;
         if let Err(refusal) = self.judge.refresh() {
             return Some(Box::new(refusal));
@@ -316,7 +292,8 @@ impl<S> Session<S> {
                 }
                 let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
                 self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
-                self.owe(Owed::Execute { ordinal, started: Instant::now(), rows: 0, checked: false });
+                let output = prepared.output.clone();
+                self.owe(Owed::Execute { ordinal, output, started: Instant::now(), rows: 0, checked: false });
             }
             Err(refused) => {
                 let (refusal, ruling) = *refused;
@@ -370,7 +347,7 @@ impl<S> Session<S> {
     }
 }
 
-fn unknown_name(code: &'static str, what: &str) -> Refusal {
+pub(crate) fn unknown_name(code: &'static str, what: &str) -> Refusal {
     Refusal {
         code: SqlState(code),
         rule: "masking.prepared",

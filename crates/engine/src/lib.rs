@@ -39,6 +39,7 @@
 
 mod analyse;
 mod answer;
+mod bind;
 mod check;
 mod clock;
 mod connection;
@@ -61,6 +62,7 @@ mod replies;
 pub mod rewrite;
 pub mod session;
 mod shield;
+mod subjects;
 pub mod upstream;
 mod wait;
 

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, SessionEvent, Statement};
+use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Seen, SessionEvent, Statement};
+use chaperone_wire::postgres::backend::Cut;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::end::End;
@@ -96,6 +97,8 @@ pub(crate) struct Answer {
     bytes: BytesMut,
     /// Statements that ended within those bytes.
     pub(crate) finished: Vec<Finished>,
+    /// Whose rows are in them.
+    pub(crate) subjects: Vec<Seen>,
     /// The agent may wait for what is in it before it goes on.
     pub(crate) urgent: bool,
     /// How long it waits for more; runs since the first byte, if it was ever needed.
@@ -134,12 +137,18 @@ impl Answer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Adds what is left of a message.
+    pub(crate) fn add_cut(&mut self, cut: Cut, message: &[u8]) {
+        self.add(&cut.head);
+        self.add(message.get(cut.rest..).unwrap_or_default());
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.finished.is_empty()
+        self.bytes.is_empty() && self.finished.is_empty() && self.subjects.is_empty()
     }
 }
 
@@ -264,13 +273,15 @@ impl<S> Session<S> {
             let finished = if last { std::mem::take(&mut self.answer.finished) } else { Vec::new() };
             // a part may end where a message does, but that is not known of any but the last
             let cut = !last || self.server_deframer.remaining() > 0;
-            self.record_segment(bytes, finished, cut);
+            // with the first part: no row is out before it is known whose it is
+            let seen = std::mem::take(&mut self.answer.subjects);
+            self.record_segment(bytes, finished, seen, cut);
         }
     }
 
-    fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>, cut: bool) {
+    fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>, seen: Vec<Seen>, cut: bool) {
         let size = bytes.len();
-        let pending = self.log.answered(bytes, finished);
+        let pending = self.log.answered(bytes, finished, seen);
         self.segments.pending.push_back(Segment { pending, size, cut });
         self.segments.size += size;
     }

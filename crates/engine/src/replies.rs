@@ -30,7 +30,7 @@ pub(crate) enum Owed {
     DescribePortal { output: Option<Arc<Output>>, hidden: bool },
     /// Rows, then `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`. `checked` when a hidden description
     /// was compared.
-    Execute { ordinal: u64, started: Instant, rows: u64, checked: bool },
+    Execute { ordinal: u64, output: Option<Arc<Output>>, started: Instant, rows: u64, checked: bool },
     /// Either an error in the database's own words for a text that we cannot read, or `ParseComplete`, which is not
     /// for the agent.
     Probe,
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     fn execute(ordinal: u64) -> Owed {
-        Owed::Execute { ordinal, started: Instant::now(), rows: 0, checked: false }
+        Owed::Execute { ordinal, output: None, started: Instant::now(), rows: 0, checked: false }
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl Runnable {
         Runnable { bytes: as_sent, effects }
     }
 
+    /// A `Bind` of a statement to which columns were added at the front of its answer.
+    pub(crate) fn bind(body: &[u8], hidden: usize, effects: Effects) -> Result<Self, WireError> {
+        Ok(Runnable { bytes: encoded(|out| encode::bind_with_leading(out, body, hidden))?, effects })
+    }
+
     /// A `Describe` of a portal that the agent did not ask for: the check must see what the rows are made of.
     pub(crate) fn describe_portal(name: &[u8]) -> Result<Self, WireError> {
         Ok(Runnable { bytes: encoded(|out| encode::describe(out, Object::Portal, name))?, effects: Effects::None })

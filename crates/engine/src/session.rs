@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use chaperone_evidence::{SessionEvent, SessionLog};
 use chaperone_wire::postgres::backend::TransactionStatus;
 use chaperone_wire::postgres::{Deframer, Limits, Side};
@@ -24,6 +25,7 @@ use crate::record::{Answer, Request, Segments, Waiting};
 use crate::registry::{Control, Registered};
 use crate::release::ToAgent;
 use crate::replies::Replies;
+use crate::subjects::Returned;
 use crate::upstream::{self, BackendKey, UpstreamStream};
 
 /// Requests that wait for their record before more is read from the agent, in bytes.
@@ -58,11 +60,17 @@ pub struct Session<S> {
     pub(crate) agent_closed: bool,
     /// The agent's last message went nowhere, so its later parts do not either.
     pub(crate) withheld: bool,
+    /// A long `Bind` that must be whole before it can go on.
+    pub(crate) gathered: Option<BytesMut>,
 
     // from the database
     pub(crate) server_intake: Intake,
     pub(crate) server_deframer: Deframer,
+    /// The start of a long row whose first columns have not all come.
+    pub(crate) row: Option<BytesMut>,
     pub(crate) answer: Answer,
+    /// Whose rows the statement returned that the database answers now.
+    pub(crate) returned: Option<Returned>,
     pub(crate) segments: Segments,
     pub(crate) to_agent: ToAgent,
     /// The database ended the session by an error of its own.
@@ -335,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             });
         }
         let cut_off = self.replies.unfinished();
-        self.answer.finished.extend(cut_off.into_iter().map(crate::answer::cut_off));
+        self.cut_off(cut_off);
         if self.may_add_last_words()
             && let Some(farewell) = end.farewell()
         {

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use chaperone_ledger_format::checkpoint::Verifier;
 use chaperone_ledger_format::layout;
-use chaperone_ledger_format::payload::{Opened, PayloadError, PayloadKey};
-use chaperone_ledger_format::record::{Body, CloseReason, Record, SessionOpened, Time, Verdict};
+use chaperone_ledger_format::payload::{Opened, PayloadError, PayloadKey, SessionKey};
+use chaperone_ledger_format::record::{Body, CloseReason, Record, SessionOpened, Subjects, Time, Verdict};
 use chaperone_ledger_format::segment::{Frames, Header, Kind, Next};
+use chaperone_ledger_format::subject::Name;
+use chaperone_model::Enumerated;
 
 use crate::LedgerError;
 
@@ -138,6 +140,84 @@ pub fn session(dir: &Path, id: &str, key: Option<&PayloadKey>) -> Result<Vec<Dec
         records.push(DecodedRecord { index, record, payload });
     })?;
     Ok(records)
+}
+
+/// Where somebody's rows were returned, and what cannot tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sightings {
+    /// Each statement that returned a row of theirs.
+    pub seen: Vec<Sighting>,
+    /// Statements, by session, that read about persons and did not name all of them.
+    pub untold: BTreeMap<String, u64>,
+    /// Answers whose payload does not open.
+    pub sealed: u64,
+}
+
+/// A statement that returned somebody's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The session.
+    pub session: String,
+    /// The ordinal of the statement in it.
+    pub statement: u64,
+    /// When the answer was recorded.
+    pub time: Time,
+    /// The column that named them, as `schema.table.column`.
+    pub column: String,
+    /// Which of the identifiers, counted from 0.
+    pub identifier: usize,
+}
+
+/// Looks in every session for rows of whoever has one of the identifiers, as the database writes them as text.
+///
+/// # Errors
+///
+/// [`LedgerError`]: the journal cannot be read, or holds something that is no record.
+pub fn sightings(dir: &Path, key: &PayloadKey, identifiers: &[Vec<u8>]) -> Result<Sightings, LedgerError> {
+    let origin = origin(dir)?;
+    let subjects = key.subjects(&origin);
+    let mut found = Sightings::default();
+    let mut open: BTreeMap<String, (Option<SessionKey>, Vec<Name>)> = BTreeMap::new();
+    each_record(dir, |_, record, frame| {
+        let Some(place) = &record.place else { return };
+        match &record.body {
+            Body::SessionOpened(opened) => {
+                let names = identifiers.iter().map(|identifier| subjects.name(&opened.connection, identifier));
+                open.insert(place.session.clone(), (key.session(&origin, &place.session), names.collect()));
+            }
+            Body::SessionClosed(_) => _ = open.remove(&place.session),
+            Body::Answered(answered) => {
+                let whole = |subjects: &Subjects| subjects.enumerated == Enumerated::All;
+                let untold = answered.finished.iter().filter_map(|ended| ended.subjects.as_ref());
+                let untold = untold.filter(|subjects| !whole(subjects)).count() as u64;
+                if untold > 0 {
+                    *found.untold.entry(place.session.clone()).or_default() += untold;
+                }
+                let (Some(reference), Some((key, names))) = (&answered.payload, open.get(&place.session)) else {
+                    return;
+                };
+                let opened = key.as_ref().zip(frame).map(|(key, frame)| key.open(frame, place.seq, reference));
+                let Some(Ok(opened)) = opened else {
+                    found.sealed += 1;
+                    return;
+                };
+                for seen in &opened.note.subjects {
+                    for (column, name) in seen.iter() {
+                        let Some(identifier) = names.iter().position(|own| *own == name) else { continue };
+                        found.seen.push(Sighting {
+                            session: place.session.clone(),
+                            statement: seen.id,
+                            time: record.time,
+                            column: column.unwrap_or_default().to_owned(),
+                            identifier,
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+    })?;
+    Ok(found)
 }
 
 /// The payload key in the log's own folder, if it is there.

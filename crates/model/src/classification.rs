@@ -47,12 +47,61 @@ impl<'de> Deserialize<'de> for TableName {
 pub struct TableClasses {
     /// Class by column name. A column of the live table that is missing here is [`Class::Unknown`].
     pub columns: BTreeMap<String, Class>,
-    /// The column that says whose row it is: for accounting of disclosures (45 CFR 164.528).
+    /// Whose rows they are: for accounting of disclosures (45 CFR 164.528). Where nothing is said, they are of somebody
+    /// who cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub subject: Option<Subject>,
+}
+
+/// Whose rows a table has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// This column says whose: `subject: patient_id`.
+    Column(String),
+    /// None of them is about a person whose data is accounted for: `subject: false`.
+    Nobody,
+}
+
+impl Serialize for Subject {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Subject::Column(column) => s.serialize_str(column),
+            Subject::Nobody => s.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Subject {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Subject;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a column, or `false` where the rows are about nobody")
+            }
+            fn visit_str<E: serde::de::Error>(self, column: &str) -> Result<Subject, E> {
+                Ok(Subject::Column(column.to_owned()))
+            }
+            fn visit_bool<E: serde::de::Error>(self, about: bool) -> Result<Subject, E> {
+                match about {
+                    false => Ok(Subject::Nobody),
+                    true => Err(E::invalid_value(serde::de::Unexpected::Bool(true), &self)),
+                }
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
 }
 
 impl TableClasses {
+    /// The column that says whose rows they are, if one does.
+    pub fn subject_column(&self) -> Option<&str> {
+        match &self.subject {
+            Some(Subject::Column(column)) => Some(column),
+            Some(Subject::Nobody) | None => None,
+        }
+    }
+
     /// The class of `column`; [`Class::Unknown`] where nobody said.
     pub fn class(&self, column: &str) -> Class {
         self.columns.get(column).copied().unwrap_or(Class::Unknown)

@@ -21,7 +21,7 @@ pub mod refusal;
 pub mod subject;
 
 pub use class::{Class, Rung};
-pub use classification::{Classification, TableClasses, TableName};
+pub use classification::{Classification, Subject, TableClasses, TableName};
 pub use facts::{Action, Effects, Facts, Need};
 pub use id::{SessionId, StatementId};
 pub use masks::Masks;

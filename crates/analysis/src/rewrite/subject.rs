@@ -13,7 +13,7 @@
 
 use std::collections::HashSet;
 
-use chaperone_model::{Enumerated, TableName};
+use chaperone_model::{Enumerated, Subject, TableName};
 use pg_query::protobuf::{self as pg, a_const::Val};
 use pg_query::{Node, NodeEnum};
 
@@ -34,11 +34,9 @@ const MOST: usize = 8;
 const TYPES: [&str; 8] = ["int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "uuid"];
 
 impl Masker<'_> {
-    /// Whether rows of a relation are about persons: it names them, or something in it is protected.
+    /// Whether rows of a relation may be about persons: a table of the classification that does not say that they are not.
     pub(super) fn is_about_persons(&self, name: &TableName) -> bool {
-        self.protection.classification.get(name).is_some_and(|classes| {
-            classes.subject.is_some() || classes.columns.values().any(|class| class.is_protected())
-        })
+        self.protection.classification.get(name).is_some_and(|classes| classes.subject != Some(Subject::Nobody))
     }
 
     /// Nothing can be told of what the statement reads about persons.
@@ -75,7 +73,7 @@ impl Masker<'_> {
     /// The subject's column of an item of `FROM`, where it can be told.
     fn subject<'i>(&'i self, item: &'i Item) -> Option<(&'i TableName, &'i str)> {
         let table = item.table.as_ref().filter(|_| item.reachable)?;
-        let subject = self.protection.classification.get(table)?.subject.as_deref()?;
+        let subject = self.protection.classification.get(table)?.subject_column()?;
         let relation = self.catalog.relations.get(table)?;
         let column = relation.columns.iter().find(|column| column.name == subject)?;
         let shown = source::column_as_stored(table, column, relation, &self.protection);

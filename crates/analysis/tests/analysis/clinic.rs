@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chaperone_analysis::Catalog;
 use chaperone_analysis::catalog::Rows;
-use chaperone_model::{Class, Masks, Rung, TableClasses, TableName};
+use chaperone_model::{Class, Masks, Rung, Subject, TableClasses, TableName};
 
 /// What a connection's owner declares, and what a session is shown.
 pub struct Clinic {
@@ -81,8 +81,9 @@ pub fn with_subjects() -> Clinic {
         [("patient", "id"), ("encounter", "patient_id"), ("by_name", "id"), ("by_unit", "id"), ("guarded", "id")];
     for (table, column) in subjects {
         let classes = clinic.classification.get_mut(&TableName::new("clinic", table)).unwrap();
-        classes.subject = Some(column.to_owned());
+        classes.subject = Some(Subject::Column(column.to_owned()));
     }
+    clinic.classification.get_mut(&TableName::new("clinic", "room")).unwrap().subject = Some(Subject::Nobody);
     clinic
 }
 

@@ -118,7 +118,8 @@ async fn what_does_not_fit_is_found_and_nothing_else() {
         ("people", &[("id", Class::None)]),
         ("scratch", &[("x", Class::None)]),
     ]);
-    bad.get_mut(&TableName::new("c", "person")).unwrap().subject = Some("patient_id".to_owned());
+    bad.get_mut(&TableName::new("c", "person")).unwrap().subject =
+        Some(chaperone_model::Subject::Column("patient_id".to_owned()));
     let found = findings(&cluster, "agent", &bad).await;
     let told_of =
         |rule| told(&found).into_iter().filter(|(r, _)| *r == rule).map(|(_, about)| about).collect::<Vec<_>>();

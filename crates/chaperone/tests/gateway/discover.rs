@@ -71,13 +71,13 @@ fn a_first_classification_and_what_is_new_later() {
             "      q7: unknown, # proposed `email`: medium: comment says `email`",
             "      }",
             "  \"clinic.on: hold\":",
-            "    subject: patient_id",
             "      id: unknown # proposed `none`: high: a key filled by a sequence",
             "      patient_id: unknown # proposed `none`: medium: refers to `clinic.patient.id`, which identifies nobody",
             "      \"Why?\": unknown # proposed: low: nothing in its name says what it holds",
             "      until: unknown # proposed `date`: high: type date",
         ]
     );
+    assert!(now.contains("\n  \"clinic.on: hold\":\n    subject: patient_id\n"), "{now}");
     assert!(said.contains("in the file, not in the database: columns (1):\n  clinic.room.beds"), "{said}");
     assert!(!format!("{said}{now}").contains("xyzzy"));
 

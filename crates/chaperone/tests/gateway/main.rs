@@ -7,5 +7,6 @@ mod hostile;
 mod operator;
 mod protocol;
 mod stage;
+mod subjects;
 mod twins;
 mod two_readings;

@@ -34,33 +34,35 @@ const CANARIES: [&str; 2] = ["Quokkazilla", "Wombatopolis of the long names"];
 const CLASSES: &str = "
 tables:
   clinic.patient:
+    subject: id
     columns: { id: none, first_name: name, last_name: name, ssn: ssn, mrn: mrn, dob: birth_date, zip: zip, sex: none,
       lang: none, weight: none, died: date, insurance_id: insurance_id, initials: none }
   clinic.encounter:
+    subject: patient_id
     columns: { id: none, patient_id: none, admitted: date, discharged: date, unit: none, room: none, note: clinical_text }
-  clinic.room: { columns: { room: none, beds: none, wing: none } }
+  clinic.room: { subject: false, columns: { room: none, beds: none, wing: none } }
   clinic.lab: { columns: { id: none, encounter_id: none, code: none, value: none, taken: date, data: none, mood: none } }
-  clinic.by_name: { columns: { id: none, last_name: name } }
+  clinic.by_name: { subject: id, columns: { id: none, last_name: name } }
   clinic.by_name_a: { columns: { id: none, last_name: name } }
   clinic.part_sa: { columns: { id: none, region: none, name: name } }
   clinic.part_n: { columns: { id: none, region: none, name: name } }
-  clinic.by_unit: { columns: { id: none, unit: none, last_name: name } }
-  clinic.guarded: { columns: { id: none, last_name: name } }
+  clinic.by_unit: { subject: id, columns: { id: none, unit: none, last_name: name } }
+  clinic.guarded: { subject: id, columns: { id: none, last_name: name } }
   clinic.v: { columns: { id: none } }
   clinic.parent: { columns: { id: none, what: none } }
   clinic.child: { columns: { id: none, what: name } }
   clinic.stepparent: { columns: { id: none } }
   clinic.made: { columns: { id: none, parts: none } }
   clinic.boxed: { columns: { id: none } }
-  clinic.wide: { columns: { id: none, grp: none, name: name, filler: none } }
+  clinic.wide: { subject: id, columns: { id: none, grp: none, name: name, filler: none } }
   clinic.bare: { columns: { grp: none, name: name, filler: none } }
-  clinic.kin: { columns: { id: none, grp: none, name: name, filler: none } }
+  clinic.kin: { subject: id, columns: { id: none, grp: none, name: name, filler: none } }
   clinic.kin_far: { columns: { id: none, grp: none, name: name, filler: none } }
-  clinic.bill: { columns: { id: none, code: none, price: none } }
-  clinic.part: { columns: { id: none, region: none, name: name } }
+  clinic.bill: { subject: id, columns: { id: none, code: none, price: none } }
+  clinic.part: { subject: id, columns: { id: none, region: none, name: name } }
   clinic.part_s: { columns: { id: none, region: none, name: name } }
-  clinic.made_up: { columns: { id: none, name: name, letter: none } }
-  clinic.half: { columns: { id: none, age: none, name: name, whole: none } }
+  clinic.made_up: { subject: id, columns: { id: none, name: name, letter: none } }
+  clinic.half: { subject: id, columns: { id: none, age: none, name: name, whole: none } }
   clinic.half_far: { columns: { id: none, age: none, name: name, whole: none } }
   clinic.counter: { columns: { last_value: none } }
   clinic.seen: { columns: { id: none } }
