@@ -300,6 +300,7 @@ fn evidence(setting: &Setting) -> Result<()> {
     let vkey = fs::read_to_string(evidence.join("keys/log.vkey"))?;
     ensure!(verify(&evidence, &vkey)? == 0, "the log is sound");
     step("`chaperone audit verify` says: sound");
+    accounted(setting, &evidence)?;
 
     let copy = setting.path("tampered");
     copy_folder(&evidence, &copy)?;
@@ -326,6 +327,35 @@ fn evidence(setting: &Setting) -> Result<()> {
     let log = fs::read_to_string(setting.path("gateway.log"))?;
     ensure!(!log.contains("eyJ") && !log.contains("panicked"), "the gateway's log is clean:\n{log}");
     step("no token and no password in the evidence or the log, and nothing panicked");
+    Ok(())
+}
+
+/// Who saw patient 1: the four who asked for that row, and nobody of those who asked for others.
+fn accounted(setting: &Setting, evidence: &Path) -> Result<()> {
+    let ask = |identifier: &str| -> Result<String> {
+        let file = setting.path("identifier");
+        fs::write(&file, format!("{identifier}\n"))?;
+        let output = Command::new(std::env::current_exe()?)
+            .args(["sessions", "ls", "--subject"])
+            .arg(&file)
+            .arg("--dir")
+            .arg(evidence)
+            .output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let seen = ask("1")?;
+    for line in seen.lines().take(4) {
+        println!("        {line}");
+    }
+    for who in agents::ALL {
+        let claims = (who.claims)();
+        let name = claims.get("sub").and_then(|name| name.as_str()).context("a claim `sub`")?;
+        ensure!(seen.lines().any(|line| line.contains(name)), "{} saw patient 1:\n{seen}", who.name);
+    }
+    let nobody = ask("no such patient")?;
+    ensure!(nobody.starts_with("0 statements;"), "nobody saw who does not exist:\n{nobody}");
+    step("`chaperone sessions ls --subject` says who saw patient 1, and for whom; no identifier is in the log");
     Ok(())
 }
 

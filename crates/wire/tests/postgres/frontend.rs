@@ -196,3 +196,25 @@ proptest! {
         prop_assert_eq!(other(empty), other(other_empty));
     }
 }
+
+#[test]
+fn columns_in_front_have_their_formats() {
+    let portal = |results: &[i16]| {
+        let mut buffer = BytesMut::new();
+        let bound = encode::Bound { formats: &[1], params: &[Some(b"x"), None], results };
+        encode::bind(&mut buffer, b"p", b"s", &bound).unwrap();
+        buffer
+    };
+    for (results, expected) in
+        [(&[][..], &[][..]), (&[1], &[1]), (&[1, 0], &[0, 0, 1, 0]), (&[1, 1, 1], &[0, 0, 1, 1, 1])]
+    {
+        let mut with = BytesMut::new();
+        encode::bind_with_leading(&mut with, &portal(results)[HEADER..], 2).unwrap();
+        assert_eq!(with, portal(expected), "{results:?}");
+    }
+    let cut = &portal(&[1, 0])[HEADER..];
+    for length in 0..cut.len() {
+        let mut out = BytesMut::new();
+        assert!(encode::bind_with_leading(&mut out, &cut[..length], 1).is_err() && out.is_empty());
+    }
+}
