@@ -1,10 +1,14 @@
 //! The allow-lists: what is known to be harmless, by name in `pg_catalog`. What is not on them is refused.
 
+mod expression;
+mod extensions;
 mod functions;
 mod relations;
 mod types;
 
-pub(crate) use functions::{AGGREGATES, PURE, READS_SETTINGS, SESSION};
+pub(crate) use expression::known as known_expression;
+pub(crate) use extensions::{INFORMATION_SCHEMA, extension};
+pub(crate) use functions::{AGGREGATES, PURE, READS_SETTINGS, RELEASES, SESSION};
 pub(crate) use relations::{CatalogRelation, catalog_relation};
 pub(crate) use types::{SYSTEM_COLUMNS, TYPES};
 

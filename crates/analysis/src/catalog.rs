@@ -1,5 +1,6 @@
 //! A snapshot of the live catalog: what names mean, and what code of the database's owner a statement could reach.
 
+mod extensions;
 mod load;
 mod rows;
 
@@ -29,6 +30,12 @@ pub struct Catalog {
     pub(crate) functions: HashMap<String, BTreeSet<String>>,
     /// Operators outside `pg_catalog`: schemas by name.
     pub(crate) operators: HashMap<String, BTreeSet<String>>,
+    /// Those of `functions` of whose overloads, in that schema, all are harmless ones of an extension.
+    pub(crate) known_functions: HashMap<String, BTreeSet<String>>,
+    /// The same of `operators`.
+    pub(crate) known_operators: HashMap<String, BTreeSet<String>>,
+    /// Operators that the bodies of `known_functions` call by their bare names, by schema and name of the function.
+    pub(crate) bare_operators: HashMap<TableName, BTreeSet<String>>,
     /// Functions of any schema that can be called as `row.function`: schemas by name.
     pub(crate) attributes: HashMap<String, BTreeSet<String>>,
     /// Types whose casts run a function that somebody added to this database, by OID (rule R3).
@@ -82,6 +89,19 @@ pub(crate) struct UserType {
     pub(crate) oid: u32,
     /// `pg_type.typtype`.
     pub(crate) kind: char,
+    /// A type of an extension that is known to compute on the value alone.
+    pub(crate) known: bool,
+}
+
+/// What a name without a schema can mean outside `pg_catalog`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Namesakes<'a> {
+    /// Nothing.
+    None,
+    /// Code of extensions that is known to be harmless; the first on the path is in this schema.
+    Known(&'a str),
+    /// Code that nobody knows.
+    Unknown,
 }
 
 impl Catalog {
@@ -112,6 +132,41 @@ impl Catalog {
         if schema.is_empty() { self.search_path.iter().find_map(|schema| find(schema)) } else { find(schema) }
     }
 
+    /// What a function's name without a schema can mean outside `pg_catalog`.
+    pub(crate) fn function_namesakes(&self, name: &str) -> Namesakes<'_> {
+        self.namesakes(self.functions.get(name), &|schema| self.knows_function(schema, name))
+    }
+
+    /// The same of an operator.
+    pub(crate) fn operator_namesakes(&self, name: &str) -> Namesakes<'_> {
+        self.namesakes(self.operators.get(name), &|schema| self.knows_operator(schema, name))
+    }
+
+    fn namesakes(&self, all: Option<&BTreeSet<String>>, known: &dyn Fn(&str) -> bool) -> Namesakes<'_> {
+        let mut visible = self.search_path.iter().filter(|schema| all.is_some_and(|all| all.contains(*schema)));
+        let Some(first) = visible.next() else { return Namesakes::None };
+        if known(first) && visible.all(|schema| known(schema)) { Namesakes::Known(first) } else { Namesakes::Unknown }
+    }
+
+    /// Whether all functions of this name in this schema are harmless ones of an extension, on this search path.
+    pub(crate) fn knows_function(&self, schema: &str, name: &str) -> bool {
+        self.known_functions.get(name).is_some_and(|schemas| schemas.contains(schema))
+            && self.bare_operators.get(&TableName::new(schema, name)).is_none_or(|operators| {
+                operators.iter().all(|operator| self.operator_namesakes(operator) != Namesakes::Unknown)
+            })
+    }
+
+    /// The same on every search path.
+    pub(crate) fn knows_function_anywhere(&self, schema: &str, name: &str) -> bool {
+        self.known_functions.get(name).is_some_and(|schemas| schemas.contains(schema))
+            && self.bare_operators.get(&TableName::new(schema, name)).is_none_or(BTreeSet::is_empty)
+    }
+
+    /// Whether all operators of this name in this schema are harmless ones of an extension.
+    pub(crate) fn knows_operator(&self, schema: &str, name: &str) -> bool {
+        self.known_operators.get(name).is_some_and(|schemas| schemas.contains(schema))
+    }
+
     /// Whether something outside `pg_catalog` that has this name can be reached by it without a schema.
     pub(crate) fn visible(&self, schemas: Option<&BTreeSet<String>>) -> bool {
         schemas.is_some_and(|schemas| schemas.iter().any(|schema| self.search_path.contains(schema)))
@@ -121,5 +176,21 @@ impl Catalog {
 impl Names for Catalog {
     fn resolve(&self, name: &str) -> Option<TableName> {
         self.relation("", name).map(|(name, _)| name)
+    }
+
+    fn function(&self, name: &[String]) -> bool {
+        match name {
+            [name] => matches!(self.function_namesakes(name), Namesakes::Known(_)),
+            [schema, name] => self.knows_function(schema, name),
+            _ => false,
+        }
+    }
+
+    fn operator(&self, name: &[String]) -> bool {
+        match name {
+            [name] => matches!(self.operator_namesakes(name), Namesakes::Known(_)),
+            [schema, name] => self.knows_operator(schema, name),
+            _ => false,
+        }
     }
 }

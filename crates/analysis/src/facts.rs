@@ -16,6 +16,16 @@ use crate::visit::{Visit, visit};
 pub(crate) trait Names {
     /// The table that an unqualified name means, where that is known.
     fn resolve(&self, name: &str) -> Option<TableName>;
+
+    /// Whether a function outside `pg_catalog` is known to compute on its arguments alone.
+    fn function(&self, _name: &[String]) -> bool {
+        false
+    }
+
+    /// The same of an operator.
+    fn operator(&self, _name: &[String]) -> bool {
+        false
+    }
 }
 
 /// Nothing is known: an unqualified name needs the permission for the connection as a whole.
@@ -32,6 +42,10 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
     let kind = Kind::of(statement);
     let mut found = Found::default();
     visit(statement, &mut found);
+
+    found.effects |= found.functions.iter().any(|name| !names.function(name));
+    found.effects |= found.operators.iter().any(|name| !names.operator(name));
+    let calls = found.functions.iter().any(|name| !allow::session_function(name) && !names.function(name));
 
     let mut needs = BTreeSet::new();
     let mut steps = MOST_STEPS;
@@ -61,7 +75,7 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
         need(Action::Ddl);
     }
     // code that is not known to keep to its arguments may do anything that the database's role may
-    if found.calls {
+    if calls {
         need(Action::Call);
     }
     match kind.does {
@@ -210,8 +224,9 @@ struct Found {
     /// Parts of the name that is being read: of a relation, a function, an operator.
     name: Vec<String>,
     effects: bool,
-    /// A function that is not known to be harmless.
-    calls: bool,
+    /// Functions and operators that are not among the server's harmless ones.
+    functions: BTreeSet<Vec<String>>,
+    operators: BTreeSet<Vec<String>>,
     /// `COPY` with a file or a program of the server.
     server_side: bool,
     copy_from: bool,
@@ -346,13 +361,16 @@ impl Visit for Found {
             match done {
                 ("RangeVar", "relname") => self.relation(),
                 ("FuncCall", "funcname") => {
-                    self.effects |= !allow::function(&self.name);
-                    self.calls |= !allow::session_function(&self.name);
-                    self.name.clear();
+                    let name = std::mem::take(&mut self.name);
+                    if !allow::function(&name) {
+                        self.functions.insert(name);
+                    }
                 }
                 ("AExpr", "name") | ("SubLink", "oper_name") | ("SortBy", "use_op") => {
-                    self.effects |= !self.name.is_empty() && !allow::operator(&self.name);
-                    self.name.clear();
+                    let name = std::mem::take(&mut self.name);
+                    if !name.is_empty() && !allow::operator(&name) {
+                        self.operators.insert(name);
+                    }
                 }
                 _ => {}
             }

@@ -17,6 +17,7 @@ mod query;
 mod refuse;
 mod source;
 mod subject;
+mod withheld;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +99,7 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
         let (statement, output) = masker.statement(statement)?;
         let sources = masker.sources.values().map(|source| &source.query).chain(&masker.looked_up);
         let sources: Vec<&pg::SelectStmt> = sources.collect();
-        let text = proof::prove(statement, &sources, &masker.ctes, depth.and(64))?;
+        let text = proof::prove(statement, &sources, &masker.ctes, masker.catalog, depth.and(64))?;
         Ok(Rewritten { text, output })
     })
 }

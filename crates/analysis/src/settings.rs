@@ -94,6 +94,16 @@ pub(crate) fn readable(name: &str) -> Result<(), Refusal> {
     if FREE.contains(&&*lower) || READABLE.contains(&&*lower) { Ok(()) } else { Err(refused(&lower)) }
 }
 
+/// Whether a setting may have any value.
+pub(crate) fn any_value(name: &str) -> bool {
+    FREE.contains(&&*name.to_ascii_lowercase())
+}
+
+/// The settings that may be read, in lower case.
+pub(crate) fn all_readable() -> impl Iterator<Item = &'static str> {
+    FREE.into_iter().chain(READABLE)
+}
+
 fn refused(name: &str) -> Refusal {
     // a name of two parts is the agent's own invention, and could hold anything
     let shown = if name.len() <= 63 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') { name } else { "…" };

@@ -133,6 +133,8 @@ const FINGERPRINT: &str = "SELECT pg_catalog.concat_ws(',', \
      (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_policy), \
      (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', oid, xmin), 0)) FROM pg_catalog.pg_rewrite), \
      (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', inhrelid, inhparent, xmin), 0)) FROM pg_catalog.pg_inherits), \
+     (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(':', classid, objid, refobjid, xmin), 0)) FROM pg_catalog.pg_depend \
+      WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'), \
      pg_catalog.array_to_string(pg_catalog.current_schemas(true), '/'))";
 
 /// The catalog of a connection, kept fresh over a connection of its own: in a session that reads an old snapshot the

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use chaperone_model::TableName;
 
 use super::rows::rows;
-use super::{Catalog, CatalogError, Column, Relation, Rows, UserType};
+use super::{Catalog, CatalogError, Column, Relation, Rows, UserType, extensions};
 use crate::allow;
 
 /// What to ask, in this order, each by itself; best in one `REPEATABLE READ` transaction of a connection of
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
-/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance
-pub const QUERIES: [&str; 12] = [
+/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 to 15 functions, operators, types
+/// and casts of extensions
+pub const QUERIES: [&str; 16] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
@@ -62,6 +63,10 @@ pub const QUERIES: [&str; 12] = [
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
      JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
     "SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i",
+    extensions::FUNCTIONS,
+    extensions::OPERATORS,
+    extensions::TYPES,
+    extensions::CASTS,
 ];
 
 impl Catalog {
@@ -83,6 +88,10 @@ impl Catalog {
             attributes,
             casts,
             inherits,
+            extension_functions,
+            extension_operators,
+            extension_types,
+            extension_casts,
         ] = answers
         else {
             return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
@@ -153,20 +162,22 @@ impl Catalog {
         }
         for row in rows(6, types) {
             let name = TableName::new(row.text(1)?, row.text(2)?);
-            catalog.types.insert(name, UserType { oid: row.number(0)?, kind: row.char(3)? });
+            catalog.types.insert(name, UserType { oid: row.number(0)?, kind: row.char(3)?, known: false });
         }
         for (number, answer, map) in [(7, functions, &mut catalog.functions), (8, operators, &mut catalog.operators)] {
             for row in rows(number, answer) {
                 map.entry(row.text(1)?.to_owned()).or_default().insert(row.text(0)?.to_owned());
             }
         }
+        catalog.know_extensions(extension_functions, extension_operators, extension_types)?;
         for row in rows(9, attributes) {
             let (schema, name) = (row.text(0)?, row.text(1)?);
-            if !(schema == allow::PG_CATALOG && allow::PURE.binary_search(&name).is_ok()) {
+            let pure = schema == allow::PG_CATALOG && allow::PURE.binary_search(&name).is_ok();
+            if !pure && !catalog.knows_function_anywhere(schema, name) {
                 catalog.attributes.entry(name.to_owned()).or_default().insert(schema.to_owned());
             }
         }
-        catalog.poisoned = poisoned(casts)?;
+        catalog.poisoned = poisoned(casts, &catalog.known_casts(extension_casts)?)?;
         for row in rows(11, inherits) {
             // indexes have children too
             if let (Some(parent), Some(child)) = (find(row.number(0)?), find(row.number(1)?)) {
@@ -178,11 +189,14 @@ impl Catalog {
 }
 
 /// Types that a statement cannot touch without perhaps running a cast's function. A cast between a built-in type and
-/// somebody's own is reached only through a value of the latter.
-fn poisoned(casts: &Rows) -> Result<BTreeSet<u32>, CatalogError> {
+/// somebody's own is reached only through a value of the latter. Casts of extensions that are `known` run nothing else.
+fn poisoned(casts: &Rows, known: &BTreeSet<(u32, u32)>) -> Result<BTreeSet<u32>, CatalogError> {
     let mut poisoned = BTreeSet::new();
     for row in rows(10, casts) {
         let (source, target): (u32, u32) = (row.number(0)?, row.number(1)?);
+        if known.contains(&(source, target)) {
+            continue;
+        }
         let (source_builtin, target_builtin) = (row.flag(3)?, row.flag(4)?);
         if !source_builtin || target_builtin {
             poisoned.insert(source);

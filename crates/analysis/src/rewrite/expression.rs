@@ -25,7 +25,13 @@ impl Masker<'_> {
         match node {
             NodeEnum::AConst(constant) => self.constant(constant),
             NodeEnum::ParamRef(pg::ParamRef { number: _, location: _ }) => Ok(()),
-            NodeEnum::ColumnRef(column) => self.column(column),
+            NodeEnum::ColumnRef(column) => match self.catalog_oid(column)? {
+                Some(constant) => {
+                    *node = constant;
+                    Ok(())
+                }
+                None => self.column(column),
+            },
             NodeEnum::AStar(pg::AStar {}) => Ok(()),
             NodeEnum::String(pg::String { sval: _ }) => Ok(()),
             NodeEnum::List(pg::List { items }) => self.expressions(items),
@@ -158,9 +164,14 @@ impl Masker<'_> {
             }
             NodeEnum::WindowDef(window) => self.window(window),
             NodeEnum::ResTarget(target) => {
-                let pg::ResTarget { name: _, indirection, val, location: _ } = &mut **target;
+                let pg::ResTarget { name, indirection, val, location: _ } = &mut **target;
                 if !indirection.is_empty() {
                     return Err(refuse::construct("an assignment"));
+                }
+                if name.is_empty()
+                    && let Some(own) = super::withheld::called(val.as_deref())
+                {
+                    *name = own;
                 }
                 self.optional(val)
             }

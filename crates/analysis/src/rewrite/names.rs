@@ -4,12 +4,14 @@
 //! overload resolution is needed, and none can be wrong.
 
 use chaperone_model::Refusal;
-use pg_query::protobuf::{ColumnRef, FuncCall, TypeName};
+use pg_query::protobuf::a_const::Val;
+use pg_query::protobuf::{self as pg, ColumnRef, FuncCall, TypeName};
 use pg_query::{Node, NodeEnum};
 
 use super::refuse::{self, refusal};
-use super::{Masker, string};
-use crate::allow::{OPERATORS, PG_CATALOG, PURE, READS_SETTINGS, SYSTEM_COLUMNS, TYPES};
+use super::{Item, Masker, node, string, withheld};
+use crate::allow::{OPERATORS, PG_CATALOG, PURE, READS_SETTINGS, RELEASES, SYSTEM_COLUMNS, TYPES, catalog_relation};
+use crate::catalog::Namesakes;
 use crate::parse::constant;
 use crate::settings;
 
@@ -37,21 +39,40 @@ impl Masker<'_> {
     pub(crate) fn function(&self, call: &mut FuncCall) -> Result<(), Refusal> {
         let name = parts(&call.funcname)?;
         let builtin = match name[..] {
-            [name] if self.catalog.visible(self.catalog.functions.get(name)) => {
-                return Err(refusal(
-                    "masking.function",
-                    format!("function `{name}` has a namesake outside pg_catalog"),
-                    "which of them is meant depends on the types of the arguments, and the other one could read \
-                     protected columns",
-                    "write pg_catalog. before its name",
-                ));
+            // in FROM the grammar makes of it a call of the server's own for each argument, but only of the bare name
+            ["unnest"] if call.args.len() > 1 && self.catalog.function_namesakes("unnest") == Namesakes::None => {
+                return Ok(());
             }
-            [name] | [PG_CATALOG, name] => name,
+            [name] => match self.catalog.function_namesakes(name) {
+                Namesakes::Unknown => {
+                    return Err(refusal(
+                        "masking.function",
+                        format!("function `{name}` has a namesake outside pg_catalog"),
+                        "which of them is meant depends on the types of the arguments, and the other one could read \
+                         protected columns",
+                        "write pg_catalog. before its name",
+                    ));
+                }
+                // which of them is meant depends on the types of the arguments: to pin it would change the meaning
+                Namesakes::Known(_) if PURE.binary_search(&name).is_ok() => return Ok(()),
+                // without its schema the server could also find one of its own of that name
+                Namesakes::Known(schema) => {
+                    call.funcname = vec![string(schema), string(name)];
+                    return Ok(());
+                }
+                Namesakes::None => name,
+            },
+            [PG_CATALOG, name] => name,
+            [schema, name] if self.catalog.knows_function(schema, name) => return Ok(()),
             _ => return Err(unknown_function(&name)),
         };
+        if withheld::is_one(builtin) {
+            withheld::hide(call);
+            return Ok(());
+        }
         if READS_SETTINGS.contains(&builtin) {
             reads_setting(builtin, &call.args)?;
-        } else if PURE.binary_search(&builtin).is_err() {
+        } else if PURE.binary_search(&builtin).is_err() && !RELEASES.contains(&builtin) {
             return Err(unknown_function(&name));
         }
         let pinned = vec![string(PG_CATALOG), string(builtin)];
@@ -63,8 +84,13 @@ impl Masker<'_> {
     pub(crate) fn operator(&self, name: &[Node]) -> Result<(), Refusal> {
         let name = parts(name)?;
         let known = match name[..] {
-            [name] => OPERATORS.contains(&name) && !self.catalog.visible(self.catalog.operators.get(name)),
+            [name] => match self.catalog.operator_namesakes(name) {
+                Namesakes::None => OPERATORS.contains(&name),
+                Namesakes::Known(_) => true,
+                Namesakes::Unknown => false,
+            },
             [PG_CATALOG, name] => OPERATORS.contains(&name),
+            [schema, name] => self.catalog.knows_operator(schema, name),
             _ => false,
         };
         if known { Ok(()) } else { Err(unknown_operator(&name)) }
@@ -72,7 +98,10 @@ impl Masker<'_> {
 
     /// Checks the operators that a construct uses without naming them: `=` for `USING` or `CASE x WHEN`.
     pub(crate) fn implied_operator(&self, name: &str) -> Result<(), Refusal> {
-        if self.catalog.visible(self.catalog.operators.get(name)) { Err(unknown_operator(&[name])) } else { Ok(()) }
+        match self.catalog.operator_namesakes(name) {
+            Namesakes::None | Namesakes::Known(_) => Ok(()),
+            Namesakes::Unknown => Err(unknown_operator(&[name])),
+        }
     }
 
     /// Checks a type's name and pins it.
@@ -111,7 +140,7 @@ impl Masker<'_> {
             self.catalog
                 .types
                 .get(&chaperone_model::TableName::new(schema, name))
-                .is_some_and(|ty| ty.kind == 'e' && !self.catalog.poisoned.contains(&ty.oid))
+                .is_some_and(|ty| (ty.kind == 'e' || ty.known) && !self.catalog.poisoned.contains(&ty.oid))
         };
         known.then(|| match name {
             // with its schema it is written out as `char`, which is `char(1)`; see also `Masker::new`
@@ -172,18 +201,36 @@ impl Masker<'_> {
         }
     }
 
-    /// A name with a schema must mean the nearest item of that name, or the shorter name would mean another one.
-    fn in_scope(&self, schema: &str, table: &str) -> Result<(), Refusal> {
+    /// The nearest item of `FROM` that goes by this name.
+    fn nearest(&self, alias: &str) -> Result<Option<&Item>, Refusal> {
         let mut steps = self.steps.get();
         let nearest = self.scopes.iter().rev().flat_map(|scope| scope.iter().rev()).find(|item| {
             steps = steps.saturating_sub(1);
-            item.alias == table || steps == 0
+            item.alias == alias || steps == 0
         });
         self.steps.set(steps);
-        if steps == 0 {
-            return Err(refuse::size());
-        }
-        match nearest {
+        if steps == 0 { Err(refuse::size()) } else { Ok(nearest) }
+    }
+
+    /// `alias.tableoid` of a relation of the server's own is a constant, by which clients look up comments; the
+    /// relation's masked self has no such column, so the constant stands for it.
+    pub(crate) fn catalog_oid(&self, column: &ColumnRef) -> Result<Option<NodeEnum>, Refusal> {
+        let [alias, "tableoid"] = parts(&column.fields).unwrap_or_default()[..] else { return Ok(None) };
+        let table = self.nearest(alias)?.filter(|item| item.reachable).and_then(|item| item.table.as_ref());
+        let of_the_server = table.filter(|name| {
+            catalog_relation(&name.schema, &name.name).is_some() && !self.protection.classification.contains_key(name)
+        });
+        let Some(relation) = of_the_server.and_then(|name| self.catalog.relations.get(name)) else { return Ok(None) };
+        let oid = Val::Sval(pg::String { sval: relation.oid.to_string() });
+        let oid = node(NodeEnum::AConst(pg::AConst { val: Some(oid), ..pg::AConst::default() }));
+        let ty = TypeName { names: vec![string(PG_CATALOG), string("oid")], typemod: -1, ..TypeName::default() };
+        let cast = pg::TypeCast { arg: Some(Box::new(oid)), type_name: Some(ty), location: 0 };
+        Ok(Some(NodeEnum::TypeCast(Box::new(cast))))
+    }
+
+    /// A name with a schema must mean the nearest item of that name, or the shorter name would mean another one.
+    fn in_scope(&self, schema: &str, table: &str) -> Result<(), Refusal> {
+        match self.nearest(table)? {
             Some(item)
                 if !item.renamed
                     && item.table.as_ref().is_some_and(|name| name.schema == schema && name.name == table) =>
@@ -229,6 +276,7 @@ fn reads_setting(function: &str, args: &[Node]) -> Result<(), Refusal> {
         ("current_setting", Some(name)) => settings::readable(&name),
         ("set_config", Some(name)) => match constant(1) {
             Some(value) => settings::setting_allowed(&name, Some(&value)),
+            None if settings::any_value(&name) => Ok(()),
             None => Err(refuse::construct("set_config with a value that is not a constant")),
         },
         _ => Err(refuse::construct("the name of a setting that is not a constant")),

@@ -2,7 +2,7 @@
 //!
 //! The rewritten tree is written out, read again, and must come back the same. In what comes back, every relation must
 //! stand inside a masked self, node for node as it was made; every node must be of a kind that is allowed; every
-//! function must be named with `pg_catalog` and be on the list.
+//! function must be named with `pg_catalog` and be on the list, or be one of an extension's that are.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,8 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{self as pg, ParseResult, RawStmt};
 
 use super::{node, refuse};
-use crate::allow::{PG_CATALOG, PURE, READS_SETTINGS};
+use crate::allow::{PG_CATALOG, PURE, READS_SETTINGS, RELEASES};
+use crate::catalog::{Catalog, Namesakes};
 use crate::depth::Depth;
 use crate::parse;
 use crate::visit::{Visit, visit};
@@ -25,6 +26,7 @@ pub(crate) fn prove(
     statement: NodeEnum,
     sources: &[&pg::SelectStmt],
     ctes: &BTreeSet<String>,
+    catalog: &Catalog,
     depth: Depth,
 ) -> Result<String, Refusal> {
     let raw = RawStmt { stmt: Some(Box::new(node(statement))), stmt_location: 0, stmt_len: 0 };
@@ -43,7 +45,7 @@ pub(crate) fn prove(
         return Err(refuse::internal("the rewritten statement does not read as it was meant"));
     }
     let sources: Vec<Vec<Token>> = sources.iter().map(|source| tokens(*source)).collect();
-    check(&again, &sources, ctes)?;
+    check(&again, &sources, ctes, catalog)?;
     Ok(text)
 }
 
@@ -132,7 +134,7 @@ const KINDS: [&str; 55] = [
 ];
 
 /// Walks the flat tree past the masked selves.
-fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>) -> Result<(), Refusal> {
+fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>, catalog: &Catalog) -> Result<(), Refusal> {
     let mut rest = tree;
     let mut field = "";
     // inside which relation or call, and the parts of its name so far
@@ -165,7 +167,7 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>) -> Res
                         if let Some((depth, name)) = function.take()
                             && depth == open.len()
                         {
-                            pinned(&name)?;
+                            pinned(&name, catalog)?;
                         }
                     }
                     _ => {}
@@ -196,9 +198,17 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>) -> Res
     Ok(())
 }
 
-fn pinned(name: &[&str]) -> Result<(), Refusal> {
+fn pinned(name: &[&str], catalog: &Catalog) -> Result<(), Refusal> {
     match name {
-        [PG_CATALOG, name] if PURE.binary_search(name).is_ok() || READS_SETTINGS.contains(name) => Ok(()),
+        [PG_CATALOG, name]
+            if PURE.binary_search(name).is_ok() || READS_SETTINGS.contains(name) || RELEASES.contains(name) =>
+        {
+            Ok(())
+        }
+        // of several arguments: the grammar's own, and nobody else's of that name
+        ["unnest"] if catalog.function_namesakes("unnest") == Namesakes::None => Ok(()),
+        [schema, name] if catalog.knows_function(schema, name) => Ok(()),
+        [name] if matches!(catalog.function_namesakes(name), Namesakes::Known(_)) => Ok(()),
         _ => Err(refuse::internal("a function is not pinned")),
     }
 }

@@ -82,8 +82,12 @@ pub(crate) fn source(
         }
     }
     let order = order::of(name, relation, only, &masked_columns, protection.catalog)?;
+    let rows = match &listed {
+        Listed::OfTheServer(relation) => relation.rows(),
+        Listed::Classified(_) => String::new(),
+    };
     let text = format!(
-        "SELECT {} FROM {}{}.{}{}",
+        "SELECT {} FROM {}{}.{}{rows}{}",
         targets.join(", "),
         if only { "ONLY " } else { "" },
         quoted(&name.schema),

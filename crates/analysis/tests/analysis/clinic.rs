@@ -156,6 +156,10 @@ pub fn paper_catalog() -> Catalog {
         rows(&[&["clinic", "fn"], &["pg_catalog", "to_json"]]),
         rows(&[]),
         rows(&[]),
+        rows(&[]),
+        rows(&[]),
+        rows(&[]),
+        rows(&[]),
     ])
     .unwrap()
 }

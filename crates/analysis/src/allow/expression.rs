@@ -1,0 +1,143 @@
+//! Functions in SQL of extensions: whether the body is an expression over what is known.
+
+use std::collections::BTreeSet;
+
+use super::{OPERATORS, PG_CATALOG, PURE, TYPES};
+use crate::depth::Depth;
+use crate::parse;
+use crate::visit::{Visit, visit};
+
+/// What an expression is made of. Nothing here names a relation.
+const KINDS: [&str; 14] = [
+    "SelectStmt",
+    "ResTarget",
+    "ParamRef",
+    "AConst",
+    "AExpr",
+    "CaseExpr",
+    "CaseWhen",
+    "TypeCast",
+    "TypeName",
+    "FuncCall",
+    "AIndirection",
+    "AIndices",
+    "String",
+    "Integer",
+];
+
+/// If `body` is one `SELECT` of an expression over its parameters whose functions and types are named with `pg_catalog`
+/// and on the lists: the operators that go by their bare names in it, whose meaning hangs on the search path.
+pub(crate) fn known(body: &str) -> Option<BTreeSet<String>> {
+    let trees = parse::tree(body, Depth::of(body).ok()?).ok()?;
+    let [tree] = &trees[..] else { return None };
+    let mut look = Look { bare: BTreeSet::new(), open: Vec::new(), list: Vec::new(), field: "", fine: true };
+    visit(tree.stmt.as_ref()?, &mut look);
+    look.fine.then_some(look.bare)
+}
+
+struct Look {
+    bare: BTreeSet<String>,
+    open: Vec<&'static str>,
+    /// The names that were read since the last list began.
+    list: Vec<String>,
+    field: &'static str,
+    fine: bool,
+}
+
+impl Look {
+    /// A name ends where the next field of what has it begins.
+    fn name_ends(&mut self) {
+        let name: Vec<&str> = self.list.iter().map(String::as_str).collect();
+        self.fine &= match (self.open.last().copied(), self.field, &name[..]) {
+            (Some("FuncCall"), "funcname", name) => {
+                matches!(name, [PG_CATALOG, name] if PURE.binary_search(name).is_ok())
+            }
+            (Some("TypeName"), "names", name) => {
+                matches!(name, [PG_CATALOG, name] if TYPES.binary_search(name).is_ok())
+            }
+            (Some("AExpr"), "name", [name]) => {
+                self.bare.insert((*name).to_owned());
+                OPERATORS.contains(name)
+            }
+            (Some("AExpr"), "name", name) => matches!(name, [PG_CATALOG, name] if OPERATORS.contains(name)),
+            _ => true,
+        };
+        self.list.clear();
+    }
+}
+
+impl Visit for Look {
+    fn enter(&mut self, kind: &'static str) -> bool {
+        self.fine &= KINDS.contains(&kind);
+        self.open.push(kind);
+        true
+    }
+
+    fn field(&mut self, name: &'static str) {
+        if self.open.last() != Some(&"String") {
+            self.name_ends();
+            self.field = name;
+        }
+    }
+
+    fn text(&mut self, value: &str) {
+        if self.open.last() == Some(&"String") {
+            self.list.push(value.to_owned());
+        }
+    }
+
+    fn number(&mut self, _: i64) {}
+
+    fn leave(&mut self, kind: &'static str) {
+        if kind != "String" {
+            self.name_ends();
+            // what stands around it goes on with another field, or ends
+            self.field = "";
+        }
+        self.open.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::known;
+
+    #[test]
+    fn an_expression_over_what_is_known() {
+        for (body, bare) in [
+            ("\n  SELECT pg_catalog.regexp_match( $1::pg_catalog.text, $2::pg_catalog.text, 'i' );\n", &[][..]),
+            ("SELECT pg_catalog.translate(pg_catalog.lower($1::pg_catalog.text), $2, 'x')", &[]),
+            ("SELECT CASE WHEN pg_catalog.strpos($3, 'c') = 0 THEN $3 || 'i' ELSE $3 END", &["=", "||"]),
+            ("SELECT $1 OPERATOR(pg_catalog.=) $2", &[]),
+            ("SELECT (pg_catalog.regexp_split_to_array($1::pg_catalog.text, $2, 'i'))[$3]", &[]),
+        ] {
+            let known = known(body).unwrap_or_else(|| panic!("{body}"));
+            assert!(known.iter().map(String::as_str).eq(bare.iter().copied()), "{body}: {known:?}");
+        }
+    }
+
+    #[test]
+    fn anything_else() {
+        for body in [
+            "SELECT lower($1)",
+            "SELECT public.lower($1)",
+            "SELECT pg_catalog.query_to_xml($1, true, true, '')",
+            "SELECT pg_catalog.lower(public.peek($1))",
+            "SELECT pg_catalog.lower((SELECT name FROM clinic.patient))",
+            "SELECT name FROM clinic.patient",
+            "SELECT $1::clinic.probe",
+            "SELECT $1::text",
+            "SELECT $1 OPERATOR(public.=) $2",
+            "SELECT $1 @@@@ $2",
+            "SELECT 1; SELECT 2",
+            "DELETE FROM clinic.patient",
+            "SELECT CASE WHEN $1 @@@@ $2 THEN 1 END",
+            "SELECT pg_catalog.lower($1) WHERE $1 @@@@ $2",
+            "SELECT pg_catalog.lower($1) FOR UPDATE",
+            "nonsense",
+            "",
+        ] {
+            assert!(known(body).is_none(), "{body}");
+        }
+    }
+}
