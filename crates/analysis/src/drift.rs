@@ -12,7 +12,7 @@ use chaperone_model::{Class, Masks, TableClasses, TableName};
 use pg_query::protobuf::Token;
 
 use crate::catalog::{Catalog, CatalogError, Column, Relation, Rows, rows};
-use crate::{Protection, rewrite};
+use crate::{Protection, minors, rewrite};
 
 /// What to ask besides [`catalog::QUERIES`](crate::catalog::QUERIES), in this order, as the role that agents' sessions
 /// use: 0 the role · 1 predicates of partial indexes · 2 columns that the role may not read.
@@ -156,17 +156,12 @@ impl Findings {
     /// The first minor release of each major one that keeps planner statistics from those who may not read the data
     /// (CVE-2017-7484, CVE-2019-10130, CVE-2024-4317, CVE-2025-8713).
     fn server(&mut self, version: u32) {
-        let (major, minor) = (version / 10_000, version % 10_000);
-        let text = match PATCHED.iter().find(|(known, _)| *known == major) {
-            Some((_, patched)) if minor >= *patched => return,
-            Some((_, patched)) => format!(
-                "PostgreSQL {major}.{minor} shows planner statistics to those who may not read the data \
-                 (CVE-2025-8713 and earlier); update to {major}.{patched} or later"
-            ),
-            None if PATCHED.iter().all(|(known, _)| *known < major) => {
-                format!("PostgreSQL {major} is newer than what this release was tested with")
+        let text = match minors::old_server(version) {
+            Some(text) => text,
+            None if minors::is_untested(version) => {
+                format!("PostgreSQL {} is newer than what this release was tested with", version / 10_000)
             }
-            None => format!("PostgreSQL {major} is no longer maintained; update to a supported release"),
+            None => return,
         };
         self.add(Severity::Warning, "drift.server", None, text);
     }
@@ -363,10 +358,6 @@ impl Findings {
         }
     }
 }
-
-/// Maintained major releases, and the minor one that has the fix for CVE-2025-8713 (August 2025), which includes the
-/// earlier ones.
-const PATCHED: [(u32, u32); 5] = [(14, 19), (15, 14), (16, 10), (17, 6), (18, 0)];
 
 /// Whether a relation is a partition of a table that is listed: it is read through that.
 fn is_partition(name: &TableName, catalog: &Catalog, classification: &BTreeMap<TableName, TableClasses>) -> bool {

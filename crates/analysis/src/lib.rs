@@ -28,7 +28,8 @@
 //!
 //! # Refused for now
 //! Writes, DDL, `PREPARE` and `EXECUTE` in SQL, `FOR UPDATE`, views, `TABLESAMPLE`, XML and SQL/JSON constructors, a
-//! CTE with a table's name, row-level security, functions and types outside `pg_catalog` (enumerations excepted).
+//! CTE with a table's name, row-level security, functions and types outside `pg_catalog` (enumerations excepted, and
+//! what is known of common extensions).
 
 mod allow;
 pub mod catalog;
@@ -39,6 +40,7 @@ mod facts;
 mod fuzz;
 mod kind;
 mod messages;
+mod minors;
 mod normal;
 mod output;
 mod parse;
@@ -50,6 +52,7 @@ pub use catalog::Catalog;
 #[doc(hidden)]
 pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
+pub use minors::{old_server, server_version_num};
 pub use output::{Expected, Output, Returns, Subjects};
 pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite};

@@ -103,6 +103,9 @@ pub struct Connection {
     pub phi: Option<Phi>,
     /// How tokens are made; without it the rung `token` shows nothing.
     pub tokens: Option<Tokens>,
+    /// What to do if the server's release is known to show statistics of hidden columns; `warn` by default.
+    #[serde(default)]
+    pub old_server: OldServer,
     /// Bounds of its sessions.
     #[serde(default)]
     pub limits: SessionLimits,
@@ -149,6 +152,17 @@ pub enum UpstreamTls {
     VerifyFull,
     /// In the clear.
     Disable,
+}
+
+/// What to do about a server without certain fixes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OldServer {
+    /// Say so in the log.
+    #[default]
+    Warn,
+    /// Open no sessions with it.
+    Refuse,
 }
 
 /// The one thing that can be said about protected data without a classification.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use chaperone_engine::upstream::{CredentialSource, Target, TlsMode};
-use chaperone_engine::{Classified, Connection, Engine, Limits, Masking};
+use chaperone_engine::{Classified, Connection, Engine, Limits, Masking, OldServer};
 use chaperone_evidence::LedgerOptions;
 use chaperone_gateway::identity::{Identity, IssuerConfig};
 use chaperone_mask::{TokenForm, TokenKeys, ZipTable};
@@ -134,7 +134,13 @@ pub fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable
     if tokens.is_some() && classification.tables().is_none() {
         bail!("`tokens` makes no sense with `phi: none`: nothing is masked");
     }
-    Ok(Connection::new(name.to_owned(), target, credential, classification, Masking { zips, tokens }, limits))
+    let masking = Masking { zips, tokens };
+    let mut connection = Connection::new(name.to_owned(), target, credential, classification, masking, limits);
+    connection.old_server = match raw.old_server {
+        config::OldServer::Warn => OldServer::Warn,
+        config::OldServer::Refuse => OldServer::Refuse,
+    };
+    Ok(connection)
 }
 
 fn tokens(raw: &config::Tokens) -> Result<TokenKeys> {

@@ -1,7 +1,7 @@
 //! A database that agents may connect to, as configured.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use chaperone_model::{Classification, TableClasses, TableName};
@@ -79,6 +79,16 @@ impl Classified {
 #[error("whether there is protected data at all cannot change while the gateway runs")]
 pub struct OtherKind;
 
+/// What becomes of sessions with a server whose release is known to show statistics of hidden columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OldServer {
+    /// They open, and the operator is told once for each release that is met.
+    #[default]
+    Warn,
+    /// They do not open; neither where the server does not say its release.
+    Refuse,
+}
+
 /// A configured database.
 #[derive(Debug)]
 pub struct Connection {
@@ -90,6 +100,10 @@ pub struct Connection {
     pub credential: CredentialSource,
     /// Bounds of a session.
     pub limits: Limits,
+    /// Whether an old release of the server may serve.
+    pub old_server: OldServer,
+    /// Releases that the operator was told of.
+    told: Mutex<BTreeSet<String>>,
     classified: RwLock<Classified>,
     pub(crate) masking: Arc<Masking>,
     pub(crate) planner: Planner,
@@ -114,9 +128,32 @@ impl Connection {
             classified: RwLock::new(classified),
             masking: Arc::new(masking),
             limits,
+            old_server: OldServer::default(),
+            told: Mutex::default(),
             planner: Planner::default(),
             analyser: Analyser::default(),
             catalogs: Catalogs::default(),
+        }
+    }
+
+    /// Looks at the release that the server greets with.
+    ///
+    /// # Errors
+    /// Sessions with it are refused by configuration; with what is wrong.
+    pub(crate) fn check_release(&self, version: Option<&str>) -> Result<(), String> {
+        let version = version.unwrap_or_default();
+        let wrong = match chaperone_analysis::server_version_num(version) {
+            Some(number) => chaperone_analysis::old_server(number),
+            None => Some("the server does not say which release it is".to_owned()),
+        };
+        let Some(wrong) = wrong else { return Ok(()) };
+        // a panic elsewhere cannot leave one insertion half done
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(version.to_owned()) {
+            tracing::warn!(connection = self.name, "{wrong}");
+        }
+        match self.old_server {
+            OldServer::Warn => Ok(()),
+            OldServer::Refuse => Err(wrong),
         }
     }
 

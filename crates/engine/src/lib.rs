@@ -66,7 +66,7 @@ mod subjects;
 pub mod upstream;
 mod wait;
 
-pub use connection::{Classified, Connection, Limits, OtherKind};
+pub use connection::{Classified, Connection, Limits, OldServer, OtherKind};
 pub use execute::ToServer;
 pub use masking::Masking;
 pub use open::{Engine, OpenError, Opened, Visit};

@@ -148,6 +148,9 @@ impl Engine {
         let mut startup = parameters.clone();
         startup.extend(judge.token_settings());
         let upstream = reach(&connection, &startup).await?;
+        connection
+            .check_release(upstream.parameter("server_version"))
+            .map_err(|wrong| old_server(&connection.name, wrong))?;
         if judge.is_shielded() && upstream.parameter("client_encoding") != Some("UTF8") {
             return Err(encoding().into());
         }
@@ -391,6 +394,16 @@ fn unreachable(connection: &str) -> Refusal {
         message: format!("the database of `{connection}` cannot be reached"),
         detail: "the gateway's log says why".to_owned(),
         hint: "try again later, or tell the gateway's operator".to_owned(),
+    }
+}
+
+fn old_server(connection: &str, wrong: String) -> Refusal {
+    Refusal {
+        code: SqlState::UNABLE_TO_CONNECT,
+        rule: "gateway.old_server",
+        message: format!("the database of `{connection}` runs a release that its owner does not allow"),
+        detail: wrong,
+        hint: "tell the gateway's operator: the server is to be updated".to_owned(),
     }
 }
 

@@ -151,6 +151,19 @@ impl Masker<'_> {
 
     /// Checks the name of a field: `row.field` also calls a function of one row (rule R2).
     pub(crate) fn field(&self, name: &str) -> Result<(), Refusal> {
+        self.attribute(name)?;
+        if SYSTEM_COLUMNS.contains(&name) {
+            return Err(refusal(
+                "masking.system_column",
+                format!("system column `{name}` cannot be read"),
+                "it shows where a row lies and when it was written",
+                "use the table's primary key",
+            ));
+        }
+        Ok(())
+    }
+
+    fn attribute(&self, name: &str) -> Result<(), Refusal> {
         if self
             .catalog
             .attributes
@@ -163,14 +176,6 @@ impl Masker<'_> {
                 "PostgreSQL reads row.name as name(row) where such a function exists, and it could read protected \
                  columns",
                 "name the column without its table",
-            ));
-        }
-        if SYSTEM_COLUMNS.contains(&name) {
-            return Err(refusal(
-                "masking.system_column",
-                format!("system column `{name}` cannot be read"),
-                "it shows where a row lies and when it was written",
-                "use the table's primary key",
             ));
         }
         Ok(())
@@ -187,6 +192,10 @@ impl Masker<'_> {
         match names[..] {
             // without a table it calls no function, but it may be a system column
             [name] if star.is_none() && SYSTEM_COLUMNS.contains(&name) => self.field(name)?,
+            // a query in FROM has no system columns, but may call one of its own so
+            [alias, "tableoid"] if star.is_none() && self.nearest(alias)?.is_some_and(|item| item.table.is_none()) => {
+                self.attribute("tableoid")?;
+            }
             [_, .., name] if star.is_none() => self.field(name)?,
             _ => {}
         }

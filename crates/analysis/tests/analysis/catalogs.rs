@@ -62,6 +62,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT set_config('search_path', upper('x'), false)", "masking.construct"),
     ("SELECT unnest(1, 2), p.tableoid FROM clinic.patient p", "masking.system_column"),
     ("SELECT tableoid FROM pg_class", "masking.system_column"),
+    ("SELECT q.tableoid FROM (SELECT p.tableoid FROM clinic.patient p) q", "masking.system_column"),
+    ("SELECT (c).tableoid FROM pg_class c", "masking.system_column"),
     ("SELECT c.xmin FROM pg_class c", "masking.system_column"),
 ];
 
@@ -132,7 +134,8 @@ async fn sizes_bounds_and_bodies_are_withheld() {
     assert!(seen.contains("(\"pg_relation_size\", 0, 0, 20), (\"tableoid\", 0, 0, 26)"), "{seen}");
     assert!(seen.contains("[None, Some(\"2612\")]"), "{seen}");
     // the settings that can be seen are those that SHOW may name
-    let sql = "SELECT count(*) FROM pg_settings WHERE name LIKE 'chaperone%' OR name IN ('primary_conninfo', 'ssl_key_file')";
+    let sql =
+        "SELECT count(*) FROM pg_settings WHERE name LIKE 'chaperone%' OR name IN ('primary_conninfo', 'ssl_key_file')";
     assert!(session.run(sql).await.0.contains("[Some(\"0\")]"));
     assert!(session.run("SELECT setting FROM pg_settings WHERE name = 'TimeZone'").await.0.contains("Some"));
     // several arguments of unnest are the grammar's
@@ -140,6 +143,7 @@ async fn sizes_bounds_and_bodies_are_withheld() {
     assert!(seen.contains("[Some(\"2\"), None, Some(\"2\")]"), "{seen}");
     for sql in [
         "SELECT (information_schema._pg_expandarray(i.indkey)).n FROM pg_index i WHERE i.indrelid = 'clinic.patient'::regclass",
+        "SELECT tt.tableoid FROM (SELECT c.tableoid, c.relname FROM pg_class c) tt WHERE tt.tableoid <> 0",
         "SELECT set_config('application_name', upper('x'), false)",
         "SELECT pg_advisory_unlock_all()",
     ] {

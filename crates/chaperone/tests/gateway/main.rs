@@ -1,9 +1,11 @@
 //! The gateway as a process, with real parts around it: PostgreSQL, an issuer, drivers, hostile peers.
 
 mod bad_input;
+mod clients;
 mod crash;
 mod discover;
 mod hostile;
+mod old_server;
 mod operator;
 mod protocol;
 mod stage;
