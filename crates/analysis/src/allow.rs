@@ -6,7 +6,7 @@ mod functions;
 mod relations;
 mod types;
 
-pub(crate) use expression::known as known_expression;
+pub(crate) use expression::{known as known_expression, known_bound as known_bound_expression};
 pub(crate) use extensions::{INFORMATION_SCHEMA, extension};
 pub(crate) use functions::{AGGREGATES, PURE, READS_SETTINGS, RELEASES, SESSION};
 pub(crate) use relations::{CatalogRelation, catalog_relation};

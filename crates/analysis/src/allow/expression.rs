@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use pg_query::NodeEnum;
+
 use super::{OPERATORS, PG_CATALOG, PURE, TYPES};
 use crate::depth::Depth;
 use crate::parse;
@@ -30,12 +32,34 @@ const KINDS: [&str; 14] = [
 pub(crate) fn known(body: &str) -> Option<BTreeSet<String>> {
     let trees = parse::tree(body, Depth::of(body).ok()?).ok()?;
     let [tree] = &trees[..] else { return None };
-    let mut look = Look { bare: BTreeSet::new(), open: Vec::new(), list: Vec::new(), field: "", fine: true };
-    visit(tree.stmt.as_ref()?, &mut look);
+    look(tree.stmt.as_ref()?, false)
+}
+
+/// The same of a function whose body was bound when it was made (`RETURN …`, PostgreSQL 14), by its definition. Nothing in
+/// such a body hangs on the search path; what is not the server's own in it, the caller knows from the catalog.
+pub(crate) fn known_bound(definition: &str) -> bool {
+    let Some(Ok(trees)) = Depth::of(definition).ok().map(|depth| parse::tree(definition, depth)) else { return false };
+    let [tree] = &trees[..] else { return false };
+    let Some(NodeEnum::CreateFunctionStmt(function)) = tree.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()) else {
+        return false;
+    };
+    match function.sql_body.as_ref().and_then(|body| body.node.as_ref()) {
+        Some(NodeEnum::ReturnStmt(body)) => body.returnval.as_ref().is_some_and(|value| look(value, true).is_some()),
+        _ => false,
+    }
+}
+
+fn look(tree: &pg_query::Node, bound: bool) -> Option<BTreeSet<String>> {
+    let mut look = Look { bound, bare: BTreeSet::new(), open: Vec::new(), list: Vec::new(), field: "", fine: true };
+    visit(tree, &mut look);
+    // a bare expression ends with its last field
+    look.name_ends();
     look.fine.then_some(look.bare)
 }
 
 struct Look {
+    /// What goes by a bare name is the server's own.
+    bound: bool,
     bare: BTreeSet<String>,
     open: Vec<&'static str>,
     /// The names that were read since the last list began.
@@ -49,14 +73,16 @@ impl Look {
     fn name_ends(&mut self) {
         let name: Vec<&str> = self.list.iter().map(String::as_str).collect();
         self.fine &= match (self.open.last().copied(), self.field, &name[..]) {
-            (Some("FuncCall"), "funcname", name) => {
-                matches!(name, [PG_CATALOG, name] if PURE.binary_search(name).is_ok())
-            }
-            (Some("TypeName"), "names", name) => {
-                matches!(name, [PG_CATALOG, name] if TYPES.binary_search(name).is_ok())
-            }
+            (Some("FuncCall"), "funcname", [PG_CATALOG, name]) => PURE.binary_search(name).is_ok(),
+            (Some("FuncCall"), "funcname", [name]) => self.bound && PURE.binary_search(name).is_ok(),
+            (Some("FuncCall"), "funcname", _) => false,
+            (Some("TypeName"), "names", [PG_CATALOG, name]) => TYPES.binary_search(name).is_ok(),
+            (Some("TypeName"), "names", [name]) => self.bound && TYPES.binary_search(name).is_ok(),
+            (Some("TypeName"), "names", _) => false,
             (Some("AExpr"), "name", [name]) => {
-                self.bare.insert((*name).to_owned());
+                if !self.bound {
+                    self.bare.insert((*name).to_owned());
+                }
                 OPERATORS.contains(name)
             }
             (Some("AExpr"), "name", name) => matches!(name, [PG_CATALOG, name] if OPERATORS.contains(name)),
@@ -100,7 +126,7 @@ impl Visit for Look {
 
 #[cfg(test)]
 mod tests {
-    use super::known;
+    use super::{known, known_bound};
 
     #[test]
     fn an_expression_over_what_is_known() {
@@ -139,5 +165,35 @@ mod tests {
         ] {
             assert!(known(body).is_none(), "{body}");
         }
+    }
+
+    #[test]
+    fn bodies_that_were_bound() {
+        let define = |body: &str| {
+            format!(
+                "CREATE OR REPLACE FUNCTION public.f(ext.citext, text DEFAULT 'RETURN x'::text)\n RETURNS text\n \
+                     LANGUAGE sql\n IMMUTABLE STRICT\n{body}"
+            )
+        };
+        for body in [
+            "RETURN regexp_match(($1)::text, ($2)::text, 'i'::text)",
+            "RETURN (regexp_split_to_array(($1)::text, 'i'::text))[$3]",
+            "RETURN CASE WHEN (strpos($3, 'c'::text) = 0) THEN ($3 || 'i'::text) ELSE $3 END",
+        ] {
+            assert!(known_bound(&define(body)), "{body}");
+        }
+        for body in [
+            "RETURN trap.reveal()",
+            "RETURN query_to_xml($1, true, true, '')",
+            "RETURN ($1)::trap.probe",
+            "RETURN ($1 OPERATOR(trap.||) 'x')",
+            "RETURN (SELECT name FROM clinic.patient)",
+            "BEGIN ATOMIC\n SELECT name FROM clinic.patient;\nEND",
+            "AS $function$SELECT 1$function$",
+        ] {
+            assert!(!known_bound(&define(body)), "{body}");
+        }
+        assert!(!known_bound("SELECT 1"));
+        assert!(!known_bound("RETURN 1"));
     }
 }

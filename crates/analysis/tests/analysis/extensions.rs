@@ -245,6 +245,24 @@ async fn what_somebody_puts_beside_an_extension_is_not_of_it() {
         .unwrap();
     let session = Session::open(&cluster, "ada", "public").await;
     refused(&session.run_in(&clinic(), replace).await.0, replace);
+    // bodies as they are from PostgreSQL 18 on, bound when they are made
+    let bound = |body: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION public.replace(citext, citext, citext) RETURNS text LANGUAGE sql IMMUTABLE STRICT \
+             RETURN {body}"
+        )
+    };
+    for (body, harmless) in [
+        ("pg_catalog.regexp_replace($1::text, pg_catalog.lower($2::text) || '', $3::text, 'gi')", true),
+        ("pg_catalog.lower(trap.reveal())", false),
+        ("$1::text OPERATOR(trap.||) $2::text", false),
+        ("pg_catalog.lower($1::trap.isbn13::text)", false),
+    ] {
+        cluster.psql_in("ada", &bound(body)).unwrap();
+        let session = Session::open(&cluster, "ada", "trap, public").await;
+        let (seen, answered) = session.run_in(&clinic(), replace).await;
+        assert_eq!(answered, harmless, "{body}\n{seen}");
+    }
     // a cast of the owner's poisons the type again
     cluster
         .psql_in(
