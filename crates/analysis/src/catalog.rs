@@ -2,14 +2,17 @@
 
 mod load;
 mod rows;
+mod view;
 
 pub use load::QUERIES;
 pub use rows::{CatalogError, Rows};
 pub(crate) use rows::{Row, rows};
+pub(crate) use view::View;
 
 use std::collections::{BTreeSet, HashMap};
 
 use chaperone_model::TableName;
+use pg_query::NodeEnum;
 
 use crate::facts::Names;
 
@@ -54,6 +57,8 @@ pub(crate) struct Relation {
     pub(crate) primary_key: Vec<i16>,
     /// Indexes, each with its columns; 0 stands for an expression.
     pub(crate) indexes: Vec<Vec<i16>>,
+    /// What a view is, if that can be read.
+    pub(crate) view: Option<View>,
 }
 
 /// A column of the live catalog.
@@ -112,6 +117,14 @@ impl Catalog {
         if schema.is_empty() { self.search_path.iter().find_map(|schema| find(schema)) } else { find(schema) }
     }
 
+    /// Whether a statement names a view, whose text would be put in.
+    pub(crate) fn names_view(&self, statement: &NodeEnum) -> bool {
+        view::relations(statement).iter().any(|name| match &name[..] {
+            [_, schema, name] => self.relation(schema, name).is_some_and(|(_, relation)| relation.view.is_some()),
+            _ => false,
+        })
+    }
+
     /// Whether something outside `pg_catalog` that has this name can be reached by it without a schema.
     pub(crate) fn visible(&self, schemas: Option<&BTreeSet<String>>) -> bool {
         schemas.is_some_and(|schemas| schemas.iter().any(|schema| self.search_path.contains(schema)))
@@ -121,5 +134,9 @@ impl Catalog {
 impl Names for Catalog {
     fn resolve(&self, name: &str) -> Option<TableName> {
         self.relation("", name).map(|(name, _)| name)
+    }
+
+    fn reads(&self, name: &TableName) -> &[TableName] {
+        self.relations.get(name).and_then(|relation| relation.view.as_ref()).map_or(&[], |view| &view.reads)
     }
 }

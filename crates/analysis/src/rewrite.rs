@@ -17,6 +17,7 @@ mod query;
 mod refuse;
 mod source;
 mod subject;
+mod view;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,10 @@ use refuse::refusal;
 use source::Source;
 pub use subject::COLUMN as SUBJECT;
 pub(crate) use subject::is_told;
+
+/// What rewriting adds to the depth: masked selves, and the texts of views.
+const ADDED: usize = 64;
+const ADDED_BY_VIEWS: usize = 4_000;
 
 /// Deepest statement that is rewritten, in units of [`crate::depth`]: writing a tree out takes time that grows with the
 /// square of its depth.
@@ -90,15 +95,16 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
     if statements.len() > MOST_STATEMENTS || depth.tokens() > MOST_TOKENS {
         return Err(refuse::size());
     }
-    // what rewriting adds: the masked selves, a few levels deep
-    depth.and(64).run(|| {
+    let has_views = depth.run(|| protection.catalog.names_view(statements.node(i)));
+    let added = if has_views { ADDED + ADDED_BY_VIEWS } else { ADDED };
+    depth.and(added).run(|| {
         let statement = statements.node(i).clone();
         let mut masker = Masker::new(&statement, protection)?;
         masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
         let (statement, output) = masker.statement(statement)?;
         let sources = masker.sources.values().map(|source| &source.query).chain(&masker.looked_up);
         let sources: Vec<&pg::SelectStmt> = sources.collect();
-        let text = proof::prove(statement, &sources, &masker.ctes, depth.and(64))?;
+        let text = proof::prove(statement, &sources, &masker.ctes, depth.and(added))?;
         Ok(Rewritten { text, output })
     })
 }
@@ -128,6 +134,8 @@ struct Masker<'a> {
     may_put_in: usize,
     /// What all `FROM` lists name, together.
     items: usize,
+    /// How many views this place is in.
+    views: usize,
     /// What is left for looking things up.
     steps: Cell<u64>,
 }
@@ -225,6 +233,7 @@ impl<'a> Masker<'a> {
             put_in: 0,
             may_put_in: MOST_PUT_IN,
             items: 0,
+            views: 0,
             steps: Cell::new(MOST_STEPS),
         })
     }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chaperone_model::TableName;
 
 use super::rows::rows;
-use super::{Catalog, CatalogError, Column, Relation, Rows, UserType};
+use super::{Catalog, CatalogError, Column, Relation, Rows, UserType, View};
 use crate::allow;
 
 /// What to ask, in this order, each by itself; best in one `REPEATABLE READ` transaction of a connection of
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
-/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance
-pub const QUERIES: [&str; 12] = [
+/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 views
+pub const QUERIES: [&str; 13] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
@@ -62,6 +62,12 @@ pub const QUERIES: [&str; 12] = [
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
      JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
     "SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i",
+    // written under a path on which nothing but the server's own is found, so that all else is qualified
+    "SELECT v.oid, v.text, v.options FROM \
+     (SELECT pg_catalog.set_config('search_path', 'pg_catalog', true) AS path OFFSET 0) s CROSS JOIN LATERAL \
+     (SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) AS text, c.reloptions::pg_catalog.text AS options \
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+      WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND s.path IS NOT NULL OFFSET 0) v",
 ];
 
 impl Catalog {
@@ -83,6 +89,7 @@ impl Catalog {
             attributes,
             casts,
             inherits,
+            views,
         ] = answers
         else {
             return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
@@ -171,6 +178,15 @@ impl Catalog {
             // indexes have children too
             if let (Some(parent), Some(child)) = (find(row.number(0)?), find(row.number(1)?)) {
                 catalog.children.entry(parent.clone()).or_default().push(child.clone());
+            }
+        }
+        for row in rows(12, views) {
+            // one that is gone since it was listed has no text
+            let (Some(name), Some(text)) = (find(row.number(0)?).cloned(), row.optional(1)) else { continue };
+            let barrier = row.optional(2).is_some_and(|options| options.contains("security_barrier"));
+            let view = View::read(text, barrier, &catalog);
+            if let Some(relation) = catalog.relations.get_mut(&name) {
+                relation.view = view;
             }
         }
         Ok(catalog)

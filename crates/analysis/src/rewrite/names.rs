@@ -37,7 +37,8 @@ impl Masker<'_> {
     pub(crate) fn function(&self, call: &mut FuncCall) -> Result<(), Refusal> {
         let name = parts(&call.funcname)?;
         let builtin = match name[..] {
-            [name] if self.catalog.visible(self.catalog.functions.get(name)) => {
+            // in a view's text it is the server's own, and is pinned to that
+            [name] if self.views == 0 && self.catalog.visible(self.catalog.functions.get(name)) => {
                 return Err(refusal(
                     "masking.function",
                     format!("function `{name}` has a namesake outside pg_catalog"),
@@ -85,6 +86,7 @@ impl Masker<'_> {
         }
         let name = parts(&ty.names)?;
         let pinned = match name[..] {
+            [name] if self.views > 0 => self.type_in(PG_CATALOG, name),
             [name] => self.catalog.search_path.iter().find_map(|schema| self.type_in(schema, name)),
             [schema, name] => self.type_in(schema, name),
             _ => None,

@@ -121,14 +121,14 @@ impl Visit for Tokens {
 
 /// Kinds of nodes that may be in a rewritten statement.
 #[rustfmt::skip]
-const KINDS: [&str; 55] = [
+const KINDS: [&str; 56] = [
     "SelectStmt", "WithClause", "CommonTableExpr", "RangeVar", "RangeSubselect", "RangeFunction", "JoinExpr", "Alias",
     "ResTarget", "ColumnRef", "ParamRef", "AConst", "AExpr", "BoolExpr", "NullTest", "BooleanTest", "SubLink",
     "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "RowExpr", "AArrayExpr", "AIndirection", "AIndices", "AStar",
     "TypeCast", "TypeName", "CollateClause", "FuncCall", "NamedArgExpr", "SqlValueFunction", "GroupingFunc",
     "GroupingSet", "SortBy", "WindowDef", "ColumnDef", "List", "String", "Integer", "Float", "Boolean", "BitString",
     "ExplainStmt", "DefElem", "DeclareCursorStmt", "CopyStmt", "FetchStmt", "ClosePortalStmt", "TransactionStmt",
-    "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt",
+    "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt", "LockingClause",
 ];
 
 /// Walks the flat tree past the masked selves.
@@ -185,6 +185,8 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>) -> Res
             Token::Leave => {
                 if open.pop() == Some("RangeVar") {
                     match relation[..] {
+                        // an alias: what is locked must be in FROM
+                        ["", "", _] if open.last() == Some(&"LockingClause") => {}
                         // catalog, schema and relation, then perhaps the alias
                         ["", "", name, ..] if ctes.contains(name) => {}
                         _ => return Err(refuse::internal("a relation stands outside its masked form")),

@@ -6,6 +6,7 @@ use pg_query::{Node, NodeEnum};
 
 use super::refuse::{self, refusal};
 use super::{Item, Masker, group, lookup, node, source, string};
+use crate::allow::{PG_CATALOG, catalog_relation};
 use crate::visit::kind_of;
 
 impl Masker<'_> {
@@ -38,14 +39,8 @@ impl Masker<'_> {
         if select.into_clause.is_some() {
             return Err(refuse::ddl("SELECT INTO"));
         }
-        if !select.locking_clause.is_empty() {
-            return Err(refusal(
-                "masking.lock",
-                "FOR UPDATE and FOR SHARE are not supported on a connection with protected data".into(),
-                "a row lock needs a privilege that masking does not give",
-                "leave it out",
-            ));
-        }
+        // the server pushes a lock through to the table below, and asks there for the privilege
+        select.locking_clause.iter().try_for_each(locking)?;
         for item in &mut select.from_clause {
             self.from(item, false)?;
             self.within_bounds()?;
@@ -232,12 +227,15 @@ impl Masker<'_> {
             self.item(Item::other(&known_as));
             return Ok(None);
         }
-        let Some((name, relation)) = self.catalog.relation(schemaname, relname) else {
+        // what a view's text names without a schema is the server's own
+        let schema = if schemaname.is_empty() && self.views > 0 { PG_CATALOG } else { &**schemaname };
+        let Some((name, relation)) = self.catalog.relation(schema, relname) else {
             let name = if schemaname.is_empty() { relname.clone() } else { format!("{schemaname}.{relname}") };
             return Err(refuse::unknown_relation(&name));
         };
-        let mut query = self.source(&name, !*inh)?;
-        self.persons += usize::from(self.knows_subjects && self.is_about_persons(&name));
+        let is_view = relation.kind == 'v' && catalog_relation(&name.schema, &name.name).is_none();
+        let mut query = if is_view { self.view(&name, relation)? } else { self.source(&name, !*inh)? };
+        self.persons += usize::from(self.knows_subjects && !is_view && self.is_about_persons(&name));
         let primary_key_shown = relation.primary_key.iter().all(|number| {
             relation.columns.iter().any(|column| {
                 column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
@@ -293,6 +291,21 @@ impl Masker<'_> {
         self.sources.insert(key, source);
         Ok(query)
     }
+}
+
+/// `FOR UPDATE OF alias`: it names items of `FROM`, which are no relations of their own.
+fn locking(clause: &Node) -> Result<(), Refusal> {
+    let Some(NodeEnum::LockingClause(pg::LockingClause { locked_rels, strength: _, wait_policy: _ })) = &clause.node
+    else {
+        return Err(refuse::internal("a lock is something else"));
+    };
+    let alias = |item: &Node| match &item.node {
+        Some(NodeEnum::RangeVar(item)) => {
+            item.catalogname.is_empty() && item.schemaname.is_empty() && item.alias.is_none()
+        }
+        _ => false,
+    };
+    if locked_rels.iter().all(alias) { Ok(()) } else { Err(refuse::construct("a schema in FOR UPDATE OF")) }
 }
 
 /// `SELECT <columns> FROM ONLY <relation>`, as `COPY relation (columns)` reads it.

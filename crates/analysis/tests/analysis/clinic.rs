@@ -156,6 +156,7 @@ pub fn paper_catalog() -> Catalog {
         rows(&[&["clinic", "fn"], &["pg_catalog", "to_json"]]),
         rows(&[]),
         rows(&[]),
+        rows(&[&["20004", " SELECT patient.id FROM clinic.patient WHERE (patient.last_name < 'M'::text);", "NULL"]]),
     ])
     .unwrap()
 }

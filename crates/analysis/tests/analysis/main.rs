@@ -14,3 +14,4 @@ mod speed;
 mod statements;
 mod subjects;
 mod twins;
+mod views;
