@@ -57,8 +57,22 @@ pub(crate) struct Relation {
     pub(crate) primary_key: Vec<i16>,
     /// Indexes, each with its columns; 0 stands for an expression.
     pub(crate) indexes: Vec<Vec<i16>>,
+    /// What the database compares when a row is written, besides the types.
+    pub(crate) compared: Vec<Compared>,
+    /// Somebody's trigger runs when a row is written.
+    pub(crate) has_triggers: bool,
     /// What a view is, if that can be read.
     pub(crate) view: Option<View>,
+}
+
+/// A constraint, a unique index or an expression of an index: whether a write succeeds tells something of these columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Compared {
+    /// `pg_constraint.contype`; `e` for an expression or predicate of an index.
+    pub(crate) kind: char,
+    pub(crate) columns: Vec<i16>,
+    /// The columns of another table that a foreign key compares them with; of the table that refers to this one, kind `r`.
+    pub(crate) with: Option<(TableName, Vec<i16>)>,
 }
 
 /// A column of the live catalog.

@@ -7,6 +7,7 @@ use pg_query::{Node, NodeEnum};
 use super::refuse::{self, refusal};
 use super::{Item, Masker, group, lookup, node, source, string};
 use crate::allow::{PG_CATALOG, catalog_relation};
+use crate::catalog::Column;
 use crate::visit::kind_of;
 
 impl Masker<'_> {
@@ -16,6 +17,19 @@ impl Masker<'_> {
             Some(NodeEnum::SelectStmt(select)) => self.select(select),
             Some(other) => Err(refuse::construct(&format!("`{}` in place of a query", kind_of(other)))),
             None => Err(refuse::internal("a query is missing")),
+        }
+    }
+
+    /// A query, or a statement that writes.
+    pub(crate) fn query_or_write(&mut self, statement: &mut Option<Box<Node>>) -> Result<(), Refusal> {
+        match statement.as_mut().and_then(|statement| statement.node.as_mut()) {
+            Some(
+                statement @ (NodeEnum::InsertStmt(_)
+                | NodeEnum::UpdateStmt(_)
+                | NodeEnum::DeleteStmt(_)
+                | NodeEnum::MergeStmt(_)),
+            ) => self.write(statement).map(drop),
+            _ => self.subquery(statement),
         }
     }
 
@@ -78,7 +92,7 @@ impl Masker<'_> {
         [larg, rarg].into_iter().flatten().try_for_each(|branch| self.select(branch))
     }
 
-    fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
+    pub(crate) fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
         let pg::WithClause { ctes, recursive: _, location: _ } = with;
         for cte in ctes {
             let Some(NodeEnum::CommonTableExpr(cte)) = &mut cte.node else {
@@ -102,16 +116,17 @@ impl Masker<'_> {
             if search_clause.is_some() || cycle_clause.is_some() {
                 return Err(refuse::construct("SEARCH or CYCLE"));
             }
-            match ctequery.as_ref().and_then(|query| query.node.as_ref()) {
+            match ctequery.as_mut().and_then(|query| query.node.as_mut()) {
                 Some(NodeEnum::SelectStmt(_)) => self.subquery(ctequery)?,
-                _ => return Err(refuse::write("a statement that writes, in WITH,")),
+                Some(statement) => _ = self.write(statement)?,
+                None => return Err(refuse::internal("a query is missing")),
             }
         }
         Ok(())
     }
 
     /// An item of `FROM`. Under a join with an alias of its own (`hidden`), its name is out of reach.
-    fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
+    pub(crate) fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
         let Some(kind) = &mut item.node else { return Err(refuse::internal("an item of FROM is missing")) };
         match kind {
             NodeEnum::RangeVar(relation) => {
@@ -201,13 +216,13 @@ impl Masker<'_> {
     }
 
     /// Anything in `FROM` with a name of its own that is not a relation.
-    fn other(&mut self, alias: Option<&pg::Alias>) {
+    pub(crate) fn other(&mut self, alias: Option<&pg::Alias>) {
         if let Some(alias) = alias {
             self.item(Item::other(&alias.aliasname));
         }
     }
 
-    fn item(&mut self, item: Item) {
+    pub(crate) fn item(&mut self, item: Item) {
         self.items += 1;
         if let Some(scope) = self.scopes.last_mut() {
             scope.push(item);
@@ -241,6 +256,12 @@ impl Masker<'_> {
                 column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
             })
         });
+        if self.writes {
+            let hidden = |column: &&Column| !source::column_as_stored(&name, column, relation, &self.protection);
+            let hidden: Vec<String> =
+                relation.columns.iter().filter(hidden).map(|column| column.name.clone()).collect();
+            self.hidden_names.extend(hidden);
+        }
         let columns_renamed = alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
         let reachable = !hidden && !columns_renamed;
         let key = if !reachable || !primary_key_shown {
@@ -275,7 +296,7 @@ impl Masker<'_> {
     }
 
     /// The masked self of a relation, and a note that it is used.
-    fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
+    pub(crate) fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
         let key = (name.clone(), only);
         if let Some(source) = self.sources.get(&key) {
             self.put_in += source.size;

@@ -15,3 +15,4 @@ mod statements;
 mod subjects;
 mod twins;
 mod views;
+mod writes;
