@@ -296,7 +296,11 @@ impl<'a> Masker<'a> {
                 Ok((NodeEnum::DeclareCursorStmt(cursor), Output::no_rows()))
             }
             // a cursor can only have been made from a rewritten statement, of any table
-            NodeEnum::FetchStmt(fetch) if fetch.ismove => Ok((NodeEnum::FetchStmt(fetch), Output::no_rows())),
+            NodeEnum::FetchStmt(fetch) if fetch.ismove => {
+                // how far it moves is how many there are
+                self.persons += usize::from(self.knows_subjects);
+                Ok((NodeEnum::FetchStmt(fetch), Output { subjects: self.untold(), ..Output::no_rows() }))
+            }
             NodeEnum::FetchStmt(fetch) => {
                 let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
                 self.persons += usize::from(self.knows_subjects);

@@ -35,6 +35,8 @@ pub(crate) struct Judge {
     has_news: bool,
     next_ordinal: u64,
     lasting: Lasting,
+    /// Portals bound by the protocol have columns that are not the agent's; `FETCH` would show them.
+    pub(crate) hidden_portals: bool,
 }
 
 /// What is to become of a text.
@@ -87,6 +89,7 @@ impl Judge {
             has_news: false,
             next_ordinal: 1,
             lasting: Lasting::default(),
+            hidden_portals: false,
         })
     }
 
@@ -264,6 +267,9 @@ impl Judge {
             if let Some(refusal) = self.lasting.refuses(&facts).filter(|_| self.is_shielded()) {
                 refused.get_or_insert(refusal);
             }
+            if self.hidden_portals && matches!(&*facts.kind, "FETCH" | "MOVE") {
+                refused.get_or_insert(portals());
+            }
             self.lasting.outlives(op, &facts);
             line.facts = Some(facts.into_owned());
             match decision {
@@ -436,6 +442,17 @@ impl Judge {
             facts.to_mut().effects = Effects::Possible;
         }
         facts
+    }
+}
+
+/// `FETCH` by SQL while portals of the protocol are open whose rows have more columns than the agent asked for.
+fn portals() -> Refusal {
+    Refusal {
+        code: SqlState::FEATURE_NOT_SUPPORTED,
+        rule: "subjects.portal",
+        message: "FETCH and MOVE cannot be mixed with named portals of the protocol here".to_owned(),
+        detail: "whose rows such a portal returns is kept on record by columns that would show".to_owned(),
+        hint: "fetch from it by `Execute`, or close it first".to_owned(),
     }
 }
 

@@ -138,7 +138,7 @@ impl Masker<'_> {
             NodeEnum::RangeSubselect(subselect) => {
                 let pg::RangeSubselect { lateral: _, subquery, alias } = &mut **subselect;
                 self.subquery(subquery)?;
-                self.other(alias.as_ref());
+                self.other(alias.as_ref().or(Some(&pg::Alias::default())));
                 Ok(())
             }
             NodeEnum::JoinExpr(join) => {
@@ -181,8 +181,8 @@ impl Masker<'_> {
                     }
                 }
                 self.column_definitions(coldeflist)?;
-                let alias = alias.clone();
-                self.other(alias.as_ref());
+                let alias = alias.clone().unwrap_or_default();
+                self.other(Some(&alias));
                 Ok(())
             }
             NodeEnum::RangeTableSample(_) => Err(refusal(
