@@ -51,6 +51,6 @@ pub use catalog::Catalog;
 pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
 pub use output::{Expected, Output, Returns, Subjects};
-pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
+pub use parse::{CopyDirection, Prepares, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite};
 pub use settings::setting_allowed;

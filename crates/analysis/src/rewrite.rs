@@ -295,6 +295,23 @@ impl<'a> Masker<'a> {
                 self.subquery(&mut cursor.query)?;
                 Ok((NodeEnum::DeclareCursorStmt(cursor), Output::no_rows()))
             }
+            NodeEnum::PrepareStmt(mut prepare) => {
+                for ty in &mut prepare.argtypes {
+                    match &mut ty.node {
+                        Some(NodeEnum::TypeName(ty)) => self.type_name(ty)?,
+                        _ => return Err(refuse::internal("a parameter's type is something else")),
+                    }
+                }
+                self.query_or_write(&mut prepare.query)?;
+                Ok((NodeEnum::PrepareStmt(prepare), Output::no_rows()))
+            }
+            // it was masked when it was prepared; whether by the masks of now is for the caller to know
+            NodeEnum::ExecuteStmt(mut execute) => {
+                self.expressions(&mut execute.params)?;
+                self.persons += usize::from(self.knows_subjects);
+                let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
+                Ok((NodeEnum::ExecuteStmt(execute), Output { returns, subjects: self.untold() }))
+            }
             // a cursor can only have been made from a rewritten statement, of any table
             NodeEnum::FetchStmt(fetch) if fetch.ismove => {
                 // how far it moves is how many there are

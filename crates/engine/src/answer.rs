@@ -39,6 +39,9 @@ impl<S> Session<S> {
         if matches!(tag.as_deref(), Some("DISCARD ALL" | "DEALLOCATE ALL")) {
             self.names.forget_statements(self.replies.answered());
         }
+        if tag.as_deref() == Some("PREPARE") {
+            self.judge.made.confirm(ordinal);
+        }
         let subjects = self.returned(ordinal, output.as_deref());
         self.answer.finished.push(Finished {
             id: ordinal,

@@ -117,6 +117,7 @@ impl<S> Session<S> {
             true => self.judge.ambiguous(Op::Query),
             false => {
                 self.judge.hidden_portals = self.names.has_hidden_portals();
+                self.judge.names_of_protocol = self.names.has_named_statements();
                 self.judge.text(&text, Op::Query)
             }
         };
@@ -169,6 +170,7 @@ impl<S> Session<S> {
             true => self.judge.ambiguous(Op::Prepare),
             false => {
                 self.judge.hidden_portals = self.names.has_hidden_portals();
+                self.judge.names_of_protocol = self.names.has_named_statements();
                 self.judge.text(&text, Op::Prepare)
             }
         };

@@ -137,6 +137,11 @@ impl Names {
         self.portals.remove(name)
     }
 
+    /// Whether there is a statement that SQL could name.
+    pub(crate) fn has_named_statements(&self) -> bool {
+        self.statements.keys().any(|name| !name.is_empty())
+    }
+
     /// Whether a portal that SQL could name has columns in front that are not the agent's.
     pub(crate) fn has_hidden_portals(&self) -> bool {
         let hides = |portal: &Portal| portal.statement.output.as_ref().is_some_and(|output| output.hidden() > 0);

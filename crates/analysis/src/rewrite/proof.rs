@@ -186,7 +186,7 @@ impl Visit for Tokens {
 
 /// Kinds of nodes that may be in a rewritten statement.
 #[rustfmt::skip]
-const KINDS: [&str; 67] = [
+const KINDS: [&str; 69] = [
     "SelectStmt", "WithClause", "CommonTableExpr", "RangeVar", "RangeSubselect", "RangeFunction", "JoinExpr", "Alias",
     "ResTarget", "ColumnRef", "ParamRef", "AConst", "AExpr", "BoolExpr", "NullTest", "BooleanTest", "SubLink",
     "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "RowExpr", "AArrayExpr", "AIndirection", "AIndices", "AStar",
@@ -195,7 +195,7 @@ const KINDS: [&str; 67] = [
     "ExplainStmt", "DefElem", "DeclareCursorStmt", "CopyStmt", "FetchStmt", "ClosePortalStmt", "TransactionStmt",
     "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt", "LockingClause",
     "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "MergeWhenClause", "OnConflictClause", "InferClause",
-    "IndexElem", "ReturningClause", "SetToDefault", "CurrentOfExpr",
+    "IndexElem", "ReturningClause", "SetToDefault", "CurrentOfExpr", "PrepareStmt", "ExecuteStmt",
 ];
 
 /// Walks the flat tree past the masked selves.

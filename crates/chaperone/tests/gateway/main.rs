@@ -5,6 +5,7 @@ mod crash;
 mod discover;
 mod hostile;
 mod operator;
+mod prepared;
 mod protocol;
 mod stage;
 mod subjects;
