@@ -114,6 +114,8 @@ DEALLOCATE ALL
 VALUES (1, 'a'), (2, 'b')
 SELECT last_name FROM clinic.patient UNION SELECT unit FROM clinic.encounter ORDER BY 1 LIMIT 5
 SELECT * FROM generate_series(1, 3) g(x) CROSS JOIN unnest(ARRAY[1, 2]) WITH ORDINALITY AS u(y, n)
+SELECT u.y, u.z, u.n FROM unnest(ARRAY[1, 2], ARRAY['a']) WITH ORDINALITY AS u(y, z, n)
+SELECT * FROM ROWS FROM (unnest(ARRAY[1], ARRAY[2]), generate_series(1, 3)) AS u(y, z, n)
 SELECT * FROM json_to_recordset('[]') AS x(a int, b text)
 SELECT * FROM json_to_recordset('[]') AS x(a clinic.probe)
 SELECT XMLELEMENT(NAME a)
