@@ -45,6 +45,7 @@ SELECT id, unit, room FROM clinic.encounter GROUP BY id
 SELECT e.id, e.unit, count(*) FROM clinic.encounter e JOIN clinic.room r ON r.room = e.room GROUP BY e.id HAVING max(r.beds) > 1 ORDER BY e.room
 SELECT e.*, count(*) FROM clinic.encounter e GROUP BY 1
 SELECT e.id, e.unit FROM clinic.encounter e GROUP BY GROUPING SETS (e.id)
+SELECT e.id, e.unit, e.room, e.patient_id FROM clinic.encounter e GROUP BY e.id, ROLLUP (e.room, (e.patient_id))
 -- locks, samples, writes
 SELECT * FROM room FOR UPDATE
 SELECT * FROM room TABLESAMPLE SYSTEM (10)
