@@ -227,3 +227,43 @@ WITH abnormal AS MATERIALIZED (
     SELECT patient_id FROM abnormal GROUP BY patient_id HAVING sum(n) >= 3
 )
 SELECT h.patient_id, a.loinc, a.n FROM heavy h JOIN abnormal a USING (patient_id) ORDER BY 1, 2;
+
+-- name: LACE-like index of risk at discharge
+with stay as (
+    select v.id, v.patient_id, v.admitted, greatest(v.discharged::date - v.admitted::date, 1) as nights,
+           (select count(*) from visit e where e.patient_id = v.patient_id and e.kind = 'emergency' and e.id < v.id) as emergencies
+    from visit v where v.kind = 'inpatient'
+), burden as (
+    select s.id, count(distinct left(dx.icd10, 3)) filter (where dx.icd10 ~ '^(E11|I50|J45|I48)') as conditions
+    from stay s join visit v on v.patient_id = s.patient_id and v.id <= s.id join diagnosis dx on dx.visit_id = v.id
+    group by s.id
+)
+select s.id, s.patient_id, least(s.nights, 7) + 2 * least(b.conditions, 3) + least(s.emergencies, 4) as score
+from stay s join burden b on b.id = s.id
+order by score desc, s.id;
+
+-- name: screen for sepsis by leukocytes and a code of infection
+WITH infection AS (
+    SELECT DISTINCT v.id AS visit_id FROM visit v JOIN diagnosis dx ON dx.visit_id = v.id WHERE dx.icd10 IN ('J18.9', 'N39.0')
+), counts AS (
+    SELECT visit_id, max(value) AS wbc FROM lab_result WHERE loinc = '6690-2' GROUP BY visit_id
+)
+SELECT v.kind, count(*) AS infections, count(c.wbc) AS measured, count(*) FILTER (WHERE c.wbc > 12 OR c.wbc < 4) AS positive
+FROM infection i JOIN visit v ON v.id = i.visit_id LEFT JOIN counts c ON c.visit_id = i.visit_id
+GROUP BY v.kind
+ORDER BY v.kind;
+
+-- name: how alike two diagnoses are by the patients they share
+with of_patient as (
+    select distinct v.patient_id, dx.icd10 from diagnosis dx join visit v on v.id = dx.visit_id
+), sizes as (
+    select icd10, count(*) as n from of_patient group by icd10
+)
+select a.icd10 as one, b.icd10 as other, count(*) as shared, round(count(*)::numeric / (sa.n + sb.n - count(*)), 3) as jaccard
+from of_patient a
+join of_patient b on b.patient_id = a.patient_id and b.icd10 > a.icd10
+join sizes sa on sa.icd10 = a.icd10
+join sizes sb on sb.icd10 = b.icd10
+group by a.icd10, b.icd10, sa.n, sb.n
+having count(*) >= 5
+order by jaccard desc, one, other;

@@ -173,3 +173,13 @@ ORDER BY 2 DESC, 1;
 select percentile_disc(0.5) within group (order by n) as median,
        percentile_cont(array[0.75, 0.9, 0.99]) within group (order by n) as upper
 from (select count(v.id) as n from patient p left join visit v on v.patient_id = p.id group by p.id) per_patient;
+
+-- name: came back to the emergency department after going home
+SELECT extract(year FROM a.admitted)::int AS year, count(*) AS visits,
+       count(*) FILTER (WHERE EXISTS (
+           SELECT 1 FROM visit b WHERE b.patient_id = a.patient_id AND b.id <> a.id AND b.kind = 'emergency'
+             AND b.admitted >= a.discharged AND b.admitted < a.discharged + INTERVAL '72 hours')) AS returned
+FROM visit a
+WHERE a.kind IN ('emergency', 'outpatient')
+GROUP BY 1
+ORDER BY 1;

@@ -52,3 +52,13 @@ select a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrel
 -- name: statistics of a column
 -- incomparable: statistics hold values
 SELECT n_distinct, most_common_vals FROM pg_stats WHERE schemaname = 'clinic' AND tablename = 'visit' AND attname = 'kind';
+
+-- name: sizes of tables
+-- incomparable: sizes are those of the stored values
+SELECT relname, pg_size_pretty(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'clinic'::regnamespace AND relkind = 'r' ORDER BY relname;
+
+-- name: jdbc: list of tables
+SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME, CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema' WHEN true THEN 'SYSTEM TABLE' ELSE CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END END AS TABLE_TYPE, d.description AS REMARKS FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass) WHERE c.relnamespace = n.oid AND n.nspname LIKE 'clinic' AND c.relkind IN ('r', 'v') ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME;
+
+-- name: indexes by their definitions
+SELECT c.relname, pg_get_indexdef(i.indexrelid) AS def FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid WHERE t.relnamespace = 'clinic'::regnamespace ORDER BY c.relname;

@@ -190,3 +190,18 @@ join v on v.provider_id = pr.id
 left join r on r.provider_id = pr.id
 group by pr.specialty
 order by pr.specialty;
+
+-- name: proportion of days covered in the year of the first prescription
+WITH first_rx AS (
+    SELECT DISTINCT ON (patient_id, medication_id) patient_id, medication_id, written FROM prescription ORDER BY patient_id, medication_id, written, id
+), days AS (
+    SELECT DISTINCT f.patient_id, f.medication_id, d::date AS day
+    FROM first_rx f
+    JOIN prescription rx ON rx.patient_id = f.patient_id AND rx.medication_id = f.medication_id
+    CROSS JOIN LATERAL generate_series(rx.written, rx.written + 30 * (rx.refills + 1) - 1, INTERVAL '1 day') AS d
+    WHERE d < f.written + INTERVAL '1 year'
+)
+SELECT m.name, count(DISTINCT d.patient_id) AS patients, round(count(*) / (365.0 * count(DISTINCT d.patient_id)), 3) AS covered
+FROM days d JOIN medication m ON m.id = d.medication_id
+GROUP BY m.name
+ORDER BY m.name;

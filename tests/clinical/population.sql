@@ -137,3 +137,14 @@ join provider pr on pr.department_id = d.id
 left join patient p on p.primary_provider_id = pr.id
 group by d.floor
 order by d.floor;
+
+-- name: variation between areas with few patients left out
+with per_area as (
+    select p.zip as area, count(distinct p.id) as patients, count(v.id) as visits
+    from patient p left join visit v on v.patient_id = p.id
+    group by p.zip having count(distinct p.id) >= 11
+)
+select area, patients, round(visits::numeric / patients, 2) as rate,
+       round(visits::numeric / patients / (select sum(visits) / sum(patients) from per_area), 2) as against_all
+from per_area
+order by area;

@@ -129,3 +129,29 @@ ROLLBACK;
 BEGIN;
 SELECT a.id, a.status FROM appointment a JOIN patient p ON p.id = a.patient_id WHERE a.status = 'booked' ORDER BY a.id LIMIT 5 FOR NO KEY UPDATE OF a SKIP LOCKED;
 COMMIT;
+
+-- name: what drivers set when they connect
+SET extra_float_digits = 3;
+SET application_name = 'registry';
+SET client_encoding TO 'UTF8';
+SET DateStyle = 'ISO, MDY';
+SELECT set_config('TimeZone', 'UTC', false);
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
+SHOW default_transaction_read_only;
+SELECT 1;
+
+-- name: what pools do between two borrowers
+SELECT count(*) FROM room;
+RESET ALL;
+DISCARD ALL;
+SELECT count(*) FROM department;
+
+-- name: error inside a transaction, then back to a savepoint
+BEGIN;
+SAVEPOINT before;
+SELECT max(billed) FROM claim;
+ROLLBACK TO before;
+SELECT min(billed) FROM claim;
+COMMIT AND CHAIN;
+SELECT avg(billed)::int FROM claim;
+COMMIT;

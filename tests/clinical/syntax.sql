@@ -161,3 +161,39 @@ SELECT DISTINCT icd10 FROM diagnosis WHERE description LIKE '%!%%' ESCAPE '!' OR
 
 -- name: bits, casts and numeric precision
 SELECT sum(billed)::money, avg(billed)::numeric(12, 4), (max(billed) * 100)::bigint & 255 AS low_byte, cast(min(billed) AS double precision) FROM claim;
+
+-- name: columns turned into rows by a lateral list of values
+SELECT u.what, count(*) FILTER (WHERE u.filled) AS filled, count(*) FROM patient p CROSS JOIN LATERAL (VALUES ('died', p.died IS NOT NULL), ('phone', p.phone IS NOT NULL), ('insured', p.insurance_id IS NOT NULL)) AS u (what, filled) GROUP BY u.what ORDER BY u.what;
+
+-- name: array of a subquery, row values and any of a split text
+SELECT d.id, ARRAY(SELECT r.label FROM room r WHERE r.department_id = d.id ORDER BY r.label) AS rooms, ROW(d.floor, d.name) AS place FROM department d WHERE d.name = ANY (string_to_array('Cardiology,Neurology', ',')) ORDER BY d.id;
+
+-- name: set-returning functions in the list of outputs
+SELECT v.id, generate_series(1, 2) AS copy, regexp_split_to_table(v.kind, 't') AS part FROM visit v WHERE v.id < 6 ORDER BY 1, 2, 3;
+
+-- name: values by themselves with a table beside them
+VALUES ('patients', (SELECT count(*) FROM clinic.patient)), ('visits', (SELECT count(*) FROM clinic.visit));
+
+-- name: between symmetric, is true and like any
+SELECT count(*) FROM diagnosis WHERE id BETWEEN SYMMETRIC 400 AND 100 AND is_primary IS TRUE AND icd10 LIKE ANY (ARRAY['E%', 'I%']) AND (icd10 LIKE 'I1%') IS NOT TRUE;
+
+-- name: window named and refined
+SELECT DISTINCT kind, count(*) OVER (w) AS of_kind, count(*) OVER () AS of_all, sum(id) OVER (w ORDER BY department_id) AS running FROM visit WHERE department_id <= 2 WINDOW w AS (PARTITION BY kind) ORDER BY kind, running;
+
+-- name: distinct on with expressions and a null order
+SELECT DISTINCT ON (extract(year FROM dob)) extract(year FROM dob) AS year, id, died FROM patient ORDER BY extract(year FROM dob) DESC NULLS LAST, died DESC NULLS LAST, id;
+
+-- name: set operations nested with order and limit
+(SELECT id FROM visit WHERE kind = 'inpatient' ORDER BY id LIMIT 5) UNION ALL (SELECT id FROM visit WHERE kind = 'emergency' ORDER BY id DESC LIMIT 5) ORDER BY id DESC LIMIT ALL OFFSET 2;
+
+-- name: recursive union that stops by itself
+WITH RECURSIVE linked (id) AS (SELECT 1 UNION SELECT v2.patient_id FROM linked l JOIN visit v1 ON v1.patient_id = l.id JOIN visit v2 ON v2.provider_id = v1.provider_id AND v2.department_id = v1.department_id) SELECT count(*) > 0 AS any, min(id) FROM linked;
+
+-- name: aggregate of an aggregate's filter, with order and distinct inside
+SELECT string_agg(DISTINCT substance, '; ' ORDER BY substance DESC) FILTER (WHERE severity <> 'mild') AS worrying, array_length(array_agg(patient_id ORDER BY patient_id) FILTER (WHERE severity = 'severe'), 1) AS severe FROM allergy;
+
+-- name: join conditions with or, between and functions
+SELECT count(*) FROM visit v LEFT JOIN claim c ON c.visit_id = v.id AND (c.status = 'denied' OR c.billed BETWEEN 1000 AND 2000) AND coalesce(c.paid, 0) = 0 RIGHT JOIN department d ON d.id = v.department_id WHERE d.floor IN (1, 3);
+
+-- name: order by random in a subquery that does not matter
+SELECT count(*) FROM (SELECT id FROM patient ORDER BY random() LIMIT 50) s;

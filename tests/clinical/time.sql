@@ -83,3 +83,12 @@ SELECT patient_id, range_agg(daterange(admitted::date, admitted::date + 1) ORDER
 -- name: clock is left alone
 -- incomparable: shows the time
 select now() as now, current_date as today, clock_timestamp() > transaction_timestamp() as later, count(*) from patient;
+
+-- name: age from the present and a span from words
+SELECT count(*) FILTER (WHERE age(dob) >= INTERVAL '65 years') AS old, count(*) FILTER (WHERE dob > now()::date - 365 * 30) AS young FROM patient;
+
+-- name: dates from texts and numbers
+SELECT count(*) FROM claim WHERE submitted >= to_date('01.01.2024', 'DD.MM.YYYY') AND submitted < to_timestamp(1767225600)::date AND submitted > 'epoch'::date + 10000 * INTERVAL '1 day';
+
+-- name: local time and a cast to time of day
+SELECT DISTINCT admitted::time AS at, admitted AT TIME ZONE 'UTC' < LOCALTIMESTAMP AS past FROM visit ORDER BY 1;
