@@ -166,6 +166,7 @@ impl Masker<'_> {
                 Ok(())
             }
             NodeEnum::RangeFunction(functions) => {
+                in_step(functions);
                 let pg::RangeFunction { lateral: _, ordinality: _, is_rowsfrom: _, functions, alias, coldeflist } =
                     functions;
                 for function in functions {
@@ -327,6 +328,40 @@ fn locking(clause: &Node) -> Result<(), Refusal> {
         _ => false,
     };
     if locked_rels.iter().all(alias) { Ok(()) } else { Err(refuse::construct("a schema in FOR UPDATE OF")) }
+}
+
+/// `unnest(a, b)` as the server reads it in `FROM`: `ROWS FROM (unnest(a), unnest(b))`. It does so only where the name has no
+/// schema, and a name that was checked has one.
+fn in_step(range: &mut pg::RangeFunction) {
+    let calls = range.functions.drain(..).flat_map(|function| each_alone(&function).unwrap_or_else(|| vec![function]));
+    let calls: Vec<Node> = calls.collect();
+    range.is_rowsfrom |= calls.len() > 1;
+    range.functions = calls;
+}
+
+fn each_alone(function: &Node) -> Option<Vec<Node>> {
+    let Some(NodeEnum::List(pair)) = &function.node else { return None };
+    let (call, columns) = pair.items.split_first()?;
+    let Some(NodeEnum::FuncCall(call)) = &call.node else { return None };
+    let plain = call.agg_order.is_empty()
+        && call.agg_filter.is_none()
+        && call.over.is_none()
+        && !(call.agg_star || call.agg_distinct || call.func_variadic);
+    let listed = columns.iter().any(|columns| columns.node.is_some());
+    if !matches!(super::names::parts(&call.funcname).as_deref(), Ok(["unnest"]))
+        || call.args.len() < 2
+        || !plain
+        || listed
+    {
+        return None;
+    }
+    let alone = |arg: &Node| {
+        let call = pg::FuncCall { args: vec![arg.clone()], ..(**call).clone() };
+        let mut items = vec![node(NodeEnum::FuncCall(Box::new(call)))];
+        items.extend(columns.iter().cloned());
+        node(NodeEnum::List(pg::List { items }))
+    };
+    Some(call.args.iter().map(alone).collect())
 }
 
 /// `SELECT <columns> FROM ONLY <relation>`, as `COPY relation (columns)` reads it.

@@ -1,6 +1,7 @@
 //! The gateway as a process, with real parts around it: PostgreSQL, an issuer, drivers, hostile peers.
 
 mod bad_input;
+mod clinical;
 mod crash;
 mod discover;
 mod hostile;
