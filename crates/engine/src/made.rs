@@ -42,7 +42,10 @@ impl Made {
     pub(crate) fn add(&mut self, name: &str, ordinal: u64, text: &str, run: &str, generation: u64) {
         let known = self.statements.entry(name.to_owned()).or_default();
         match known.iter_mut().find(|known| known.text == text && known.run == run) {
-            Some(same) => same.generation = generation,
+            Some(same) => {
+                same.ordinal = ordinal;
+                same.generation = generation;
+            }
             None => {
                 self.count += 1;
                 let (text, run) = (text.to_owned(), run.to_owned());

@@ -137,7 +137,7 @@ async fn every_row_says_whose_it_is_and_the_agent_gets_its_own_columns() {
     let (found, untold) = seen(&gateway, &format!("{one}\n"));
     assert!(found.contains(&(1, "patient.id".to_owned())) && found.contains(&(1, "visit.patient_id".to_owned())));
     assert!(found.iter().all(|(statement, _)| [1, 17].contains(statement)), "{found:?}");
-    assert_eq!(untold, 2, "the count, and the diagnoses");
+    assert_eq!(untold, 4, "the count, the diagnoses, the error, and the row about nobody");
     for (identifier, statement) in [
         ("9", 3),
         ("10", 5),
