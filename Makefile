@@ -5,7 +5,7 @@ BINARY := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/chaperone
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-check test transparency bench lint clean
+.PHONY: help setup build demo demo-check test clinical transparency bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: setup ## everything that runs in minutes
 	$(CARGO) test --locked --workspace
 	$(CARGO) build --locked --workspace --bins
 	QUICK=1 CHAPERONE=target/debug/chaperone tests/transparency/run
+
+clinical: setup ## how many statements of clinical work are answered, and whether rightly
+	$(CARGO) test --locked -p chaperone --test gateway -- clinical --nocapture
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway
 	@tests/setup/install suites

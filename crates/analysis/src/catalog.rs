@@ -3,14 +3,17 @@
 mod extensions;
 mod load;
 mod rows;
+mod view;
 
 pub use load::QUERIES;
 pub use rows::{CatalogError, Rows};
 pub(crate) use rows::{Row, rows};
+pub(crate) use view::View;
 
 use std::collections::{BTreeSet, HashMap};
 
 use chaperone_model::TableName;
+use pg_query::NodeEnum;
 
 use crate::facts::Names;
 
@@ -61,6 +64,22 @@ pub(crate) struct Relation {
     pub(crate) primary_key: Vec<i16>,
     /// Indexes, each with its columns; 0 stands for an expression.
     pub(crate) indexes: Vec<Vec<i16>>,
+    /// What the database compares when a row is written, besides the types.
+    pub(crate) compared: Vec<Compared>,
+    /// Somebody's trigger runs when a row is written.
+    pub(crate) has_triggers: bool,
+    /// What a view is, if that can be read.
+    pub(crate) view: Option<View>,
+}
+
+/// A constraint, a unique index or an expression of an index: whether a write succeeds tells something of these columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Compared {
+    /// `pg_constraint.contype`; `e` for an expression or predicate of an index.
+    pub(crate) kind: char,
+    pub(crate) columns: Vec<i16>,
+    /// The columns of another table that a foreign key compares them with; of the table that refers to this one, kind `r`.
+    pub(crate) with: Option<(TableName, Vec<i16>)>,
 }
 
 /// A column of the live catalog.
@@ -167,6 +186,14 @@ impl Catalog {
         self.known_operators.get(name).is_some_and(|schemas| schemas.contains(schema))
     }
 
+    /// Whether a statement names a view, whose text would be put in.
+    pub(crate) fn names_view(&self, statement: &NodeEnum) -> bool {
+        view::relations(statement).iter().any(|name| match &name[..] {
+            [_, schema, name] => self.relation(schema, name).is_some_and(|(_, relation)| relation.view.is_some()),
+            _ => false,
+        })
+    }
+
     /// Whether something outside `pg_catalog` that has this name can be reached by it without a schema.
     pub(crate) fn visible(&self, schemas: Option<&BTreeSet<String>>) -> bool {
         schemas.is_some_and(|schemas| schemas.iter().any(|schema| self.search_path.contains(schema)))
@@ -192,5 +219,9 @@ impl Names for Catalog {
             [schema, name] => self.knows_operator(schema, name),
             _ => false,
         }
+    }
+
+    fn reads(&self, name: &TableName) -> &[TableName] {
+        self.relations.get(name).and_then(|relation| relation.view.as_ref()).map_or(&[], |view| &view.reads)
     }
 }

@@ -26,6 +26,11 @@ pub(crate) trait Names {
     fn operator(&self, _name: &[String]) -> bool {
         false
     }
+
+    /// What a view of this name reads.
+    fn reads(&self, _: &TableName) -> &[TableName] {
+        &[]
+    }
 }
 
 /// Nothing is known: an unqualified name needs the permission for the connection as a whole.
@@ -66,6 +71,7 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
             needs.insert(Need { action: Action::Copy, table: table(relation) });
         }
     }
+    below(&mut needs, names);
     let mut need = |action| _ = needs.insert(Need { action, table: None });
     if matches!(statement, NodeEnum::CopyStmt(_)) && found.relations.is_empty() {
         need(Action::Copy);
@@ -89,6 +95,20 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
     }
     let effects = if kind.effects || found.effects { Effects::Possible } else { Effects::None };
     Facts { kind: kind.tag.to_owned(), needs: needs.into_iter().collect(), has_where: has_where(statement), effects }
+}
+
+/// Who reads a view reads the tables below it: a rule about one of them must not be got around by a name of its own.
+fn below(needs: &mut BTreeSet<Need>, names: &impl Names) {
+    let views = needs.iter().filter(|need| matches!(need.action, Action::Select | Action::Copy));
+    let mut open: Vec<Need> = views.filter(|need| need.table.is_some()).cloned().collect();
+    while let Some(Need { action, table }) = open.pop() {
+        for table in table.iter().flat_map(|table| names.reads(table)) {
+            let need = Need { action, table: Some(table.clone()) };
+            if needs.insert(need.clone()) {
+                open.push(need);
+            }
+        }
+    }
 }
 
 fn has_where(statement: &NodeEnum) -> bool {

@@ -54,6 +54,6 @@ pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
 pub use minors::{old_server, server_version_num};
 pub use output::{Expected, Output, Returns, Subjects};
-pub use parse::{CopyDirection, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
+pub use parse::{CopyDirection, Prepares, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
 pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite};
 pub use settings::setting_allowed;

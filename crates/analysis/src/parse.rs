@@ -181,6 +181,24 @@ pub enum Setting {
     ResetAll,
 }
 
+/// What a statement has to do with one that is prepared by SQL, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prepares<'s> {
+    /// `PREPARE`
+    Prepare(&'s str),
+    /// `EXECUTE`
+    Execute(&'s str),
+}
+
+impl<'s> Prepares<'s> {
+    /// The name.
+    pub fn name(self) -> &'s str {
+        match self {
+            Prepares::Prepare(name) | Prepares::Execute(name) => name,
+        }
+    }
+}
+
 impl Statements {
     /// How many statements there are. An empty text has none.
     pub fn len(&self) -> usize {
@@ -208,6 +226,18 @@ impl Statements {
     /// The text of statement `i`.
     pub fn text(&self, i: usize) -> &str {
         self.sql.get(self.range(i)).unwrap_or("")
+    }
+
+    /// What statement `i` has to do with a statement prepared by SQL.
+    ///
+    /// # Panics
+    /// If there is no statement `i`.
+    pub fn prepares(&self, i: usize) -> Option<Prepares<'_>> {
+        match self.node(i) {
+            NodeEnum::PrepareStmt(prepare) => Some(Prepares::Prepare(&prepare.name)),
+            NodeEnum::ExecuteStmt(execute) => Some(Prepares::Execute(&execute.name)),
+            _ => None,
+        }
     }
 
     /// The facts of statement `i`. A table named without its schema needs the permission for the connection as a

@@ -12,12 +12,16 @@ mod group;
 mod lookup;
 mod names;
 mod order;
+mod probe;
 mod proof;
 mod query;
 mod refuse;
 mod source;
 mod subject;
+mod target;
+mod view;
 mod withheld;
+mod write;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +42,10 @@ use refuse::refusal;
 use source::Source;
 pub use subject::COLUMN as SUBJECT;
 pub(crate) use subject::is_told;
+
+/// What rewriting adds to the depth: masked selves, and the texts of views.
+const ADDED: usize = 64;
+const ADDED_BY_VIEWS: usize = 4_000;
 
 /// Deepest statement that is rewritten, in units of [`crate::depth`]: writing a tree out takes time that grows with the
 /// square of its depth.
@@ -91,15 +99,14 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
     if statements.len() > MOST_STATEMENTS || depth.tokens() > MOST_TOKENS {
         return Err(refuse::size());
     }
-    // what rewriting adds: the masked selves, a few levels deep
-    depth.and(64).run(|| {
+    let has_views = depth.run(|| protection.catalog.names_view(statements.node(i)));
+    let added = if has_views { ADDED + ADDED_BY_VIEWS } else { ADDED };
+    depth.and(added).run(|| {
         let statement = statements.node(i).clone();
         let mut masker = Masker::new(&statement, protection)?;
         masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
         let (statement, output) = masker.statement(statement)?;
-        let sources = masker.sources.values().map(|source| &source.query).chain(&masker.looked_up);
-        let sources: Vec<&pg::SelectStmt> = sources.collect();
-        let text = proof::prove(statement, &sources, &masker.ctes, masker.catalog, depth.and(64))?;
+        let text = proof::prove(statement, &masker.put_in(), masker.catalog, depth.and(added))?;
         Ok(Rewritten { text, output })
     })
 }
@@ -124,11 +131,22 @@ struct Masker<'a> {
     wanted: Vec<Vec<lookup::Wanted>>,
     /// Masked selves with such conditions added.
     looked_up: Vec<pg::SelectStmt>,
+    /// Tables that are written to.
+    targets: BTreeSet<TableName>,
+    /// Expressions that were put over a target's masked row, each as a query.
+    wraps: Vec<pg::SelectStmt>,
+    /// Where a mask comes back, what is stored stays.
+    guards: Vec<pg::CaseExpr>,
+    /// Names of columns that are not as stored, of all that a statement reads that writes.
+    hidden_names: BTreeSet<String>,
+    writes: bool,
     /// Parts of trees that were put in for relations, and how many may be.
     put_in: usize,
     may_put_in: usize,
     /// What all `FROM` lists name, together.
     items: usize,
+    /// How many views this place is in.
+    views: usize,
     /// What is left for looking things up.
     steps: Cell<u64>,
 }
@@ -202,7 +220,7 @@ impl<'a> Masker<'a> {
         }
         let mut ctes = CteNames::default();
         visit(statement, &mut ctes);
-        let ctes = ctes.names;
+        let CteNames { names: ctes, writes, .. } = ctes;
         // rule R6: so a name in FROM is a CTE's or a relation's, whatever the scope
         if let Some(name) = ctes.iter().find(|name| catalog.relation("", name).is_some()) {
             return Err(refusal(
@@ -223,11 +241,27 @@ impl<'a> Masker<'a> {
             sources: BTreeMap::new(),
             wanted: Vec::new(),
             looked_up: Vec::new(),
+            targets: BTreeSet::new(),
+            wraps: Vec::new(),
+            guards: Vec::new(),
+            hidden_names: BTreeSet::new(),
+            writes,
             put_in: 0,
             may_put_in: MOST_PUT_IN,
             items: 0,
+            views: 0,
             steps: Cell::new(MOST_STEPS),
         })
+    }
+
+    /// All that was put in.
+    fn put_in(&self) -> proof::PutIn<'_> {
+        proof::PutIn {
+            sources: self.sources.values().map(|source| &source.query).chain(&self.looked_up).collect(),
+            guards: &self.guards,
+            ctes: &self.ctes,
+            targets: &self.targets,
+        }
     }
 
     /// Whether what was put in so far is not too much.
@@ -243,15 +277,14 @@ impl<'a> Masker<'a> {
                 let columns = expected(&select);
                 self.select(&mut select)?;
                 let subjects = self.subjects(&mut select);
-                let origins = self.sources.values().flat_map(|source| source.origins.iter().copied()).collect();
-                let returns = Returns::Rows { origins: Arc::new(origins), columns };
+                let returns = Returns::Rows { origins: Arc::new(self.origins()), columns };
                 Ok((NodeEnum::SelectStmt(select), Output { returns, subjects }))
             }
             NodeEnum::ExplainStmt(mut explain) => {
                 explained(&mut explain)?;
                 // with an index on hidden values the plan would tell how these lie on the disk
                 self.protection.masker.keys = None;
-                self.subquery(&mut explain.query)?;
+                self.query_or_write(&mut explain.query)?;
                 let columns = Some(vec![Expected { name: Some("QUERY PLAN".into()) }]);
                 Ok((NodeEnum::ExplainStmt(explain), Output::rows(Arc::default(), columns)))
             }
@@ -263,8 +296,29 @@ impl<'a> Masker<'a> {
                 self.subquery(&mut cursor.query)?;
                 Ok((NodeEnum::DeclareCursorStmt(cursor), Output::no_rows()))
             }
+            NodeEnum::PrepareStmt(mut prepare) => {
+                for ty in &mut prepare.argtypes {
+                    match &mut ty.node {
+                        Some(NodeEnum::TypeName(ty)) => self.type_name(ty)?,
+                        _ => return Err(refuse::internal("a parameter's type is something else")),
+                    }
+                }
+                self.query_or_write(&mut prepare.query)?;
+                Ok((NodeEnum::PrepareStmt(prepare), Output::no_rows()))
+            }
+            // it was masked when it was prepared; whether by the masks of now is for the caller to know
+            NodeEnum::ExecuteStmt(mut execute) => {
+                self.expressions(&mut execute.params)?;
+                self.persons += usize::from(self.knows_subjects);
+                let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
+                Ok((NodeEnum::ExecuteStmt(execute), Output { returns, subjects: self.untold() }))
+            }
             // a cursor can only have been made from a rewritten statement, of any table
-            NodeEnum::FetchStmt(fetch) if fetch.ismove => Ok((NodeEnum::FetchStmt(fetch), Output::no_rows())),
+            NodeEnum::FetchStmt(fetch) if fetch.ismove => {
+                // how far it moves is how many there are
+                self.persons += usize::from(self.knows_subjects);
+                Ok((NodeEnum::FetchStmt(fetch), Output { subjects: self.untold(), ..Output::no_rows() }))
+            }
             NodeEnum::FetchStmt(fetch) => {
                 let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
                 self.persons += usize::from(self.knows_subjects);
@@ -296,17 +350,29 @@ impl<'a> Masker<'a> {
             | NodeEnum::DiscardStmt(_)
             | NodeEnum::DeallocateStmt(_)
             | NodeEnum::UnlistenStmt(_)) => Ok((statement, Output::no_rows())),
-            NodeEnum::InsertStmt(_)
+            mut statement @ (NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_)
-            | NodeEnum::MergeStmt(_)
-            | NodeEnum::TruncateStmt(_) => Err(refuse::write(kind.tag)),
+            | NodeEnum::MergeStmt(_)) => {
+                let returned = self.write(&mut statement)?;
+                let returns = match returned {
+                    None => Returns::NoRows,
+                    Some(columns) => Returns::Rows { origins: Arc::new(self.origins()), columns },
+                };
+                Ok((statement, Output { returns, subjects: self.untold() }))
+            }
+            NodeEnum::TruncateStmt(_) => Err(refuse::write(kind.tag)),
             _ => Err(match kind.does {
                 Does::Administer => refuse::ddl(kind.tag),
                 Does::Call => refuse::call(kind.tag),
                 Does::Query | Does::Session => refuse::statement(kind.tag),
             }),
         }
+    }
+
+    /// The columns shown as stored of the relations that are read.
+    fn origins(&self) -> BTreeSet<(u32, i16)> {
+        self.sources.values().flat_map(|source| source.origins.iter().copied()).collect()
     }
 
     /// The columns shown as stored of every relation that may be read.
@@ -366,10 +432,13 @@ const FIRST_USER_OID: u32 = 16_384;
 struct CteNames {
     names: BTreeSet<String>,
     name: bool,
+    /// Something in it writes.
+    writes: bool,
 }
 
 impl Visit for CteNames {
-    fn enter(&mut self, _: &'static str) -> bool {
+    fn enter(&mut self, kind: &'static str) -> bool {
+        self.writes |= matches!(kind, "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt");
         true
     }
     fn field(&mut self, name: &'static str) {
@@ -402,8 +471,12 @@ fn expected(select: &pg::SelectStmt) -> Option<Vec<Expected>> {
     if first.target_list.is_empty() {
         return None;
     }
-    first
-        .target_list
+    expected_of(&first.target_list)
+}
+
+/// The same of a list of output columns.
+fn expected_of(targets: &[Node]) -> Option<Vec<Expected>> {
+    targets
         .iter()
         .map(|target| {
             let Some(NodeEnum::ResTarget(target)) = &target.node else { return None };

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use chaperone_analysis::Output;
 use chaperone_evidence::{Finished, Outcome};
 use chaperone_model::Refusal;
 use chaperone_wire::postgres::backend::CommandComplete;
@@ -36,7 +37,10 @@ impl<S> Session<S> {
         let rows = complete.and_then(CommandComplete::rows).unwrap_or(rows);
         // the names that SQL takes away are taken away here too; one too few is judged as one that SQL gave
         if matches!(tag.as_deref(), Some("DISCARD ALL" | "DEALLOCATE ALL")) {
-            self.names.forget_statements();
+            self.names.forget_statements(self.replies.answered());
+        }
+        if tag.as_deref() == Some("PREPARE") {
+            self.judge.made.confirm(ordinal);
         }
         let subjects = self.returned(ordinal, output.as_deref());
         self.answer.finished.push(Finished {
@@ -82,9 +86,10 @@ impl<S> Session<S> {
             Some(Owed::Query(query)) => {
                 refusal = query.refusal.take();
                 let (started, mut statements) = (query.started, std::mem::take(&mut query.statements));
+                let output = query.outputs.pop_front();
                 query.outputs.clear();
                 if let Some(failed) = statements.pop_front() {
-                    self.ended(failed, started, refusal.as_deref(), code);
+                    self.ended(failed, output.as_deref(), started, refusal.as_deref(), code);
                 }
                 skipped.extend(statements);
             }
@@ -97,17 +102,19 @@ impl<S> Session<S> {
                         refusal = refused;
                     }
                     Some(Owed::Bind { name, previous }) => self.names.restore_portal(name, previous),
-                    Some(Owed::Execute { ordinal, started, .. }) => self.ended(ordinal, started, None, code),
+                    Some(Owed::Execute { ordinal, output, started, .. }) => {
+                        self.ended(ordinal, output.as_deref(), started, None, code);
+                    }
                     Some(Owed::Probe) => {
                         if let Some(Owed::Probed { statements, started, .. }) = self.replies.pop() {
                             for ordinal in statements {
-                                self.ended(ordinal, started, None, code);
+                                self.ended(ordinal, None, started, None, code);
                             }
                         }
                     }
                     Some(Owed::Probed { statements, started, refusal: refused }) => {
                         for ordinal in statements {
-                            self.ended(ordinal, started, Some(&refused), code);
+                            self.ended(ordinal, None, started, Some(&refused), code);
                         }
                         refusal = Some(refused);
                     }
@@ -136,18 +143,27 @@ impl<S> Session<S> {
 
     /// Statements whose answers will never end.
     pub(crate) fn cut_off(&mut self, ordinals: Vec<u64>) {
+        let output = self.returned.as_ref().map(|returned| returned.output());
         for id in ordinals {
-            let subjects = self.returned_before(id);
+            let begun = self.returned.as_ref().is_some_and(|returned| returned.ordinal() == id);
+            let subjects = self.returned_before(id, output.as_deref().filter(|_| begun));
             self.answer.finished.push(Finished { id, outcome: Outcome::CutOff, subjects, ..Finished::default() });
         }
     }
 
-    fn ended(&mut self, ordinal: u64, started: Instant, refusal: Option<&Refusal>, code: &str) {
+    fn ended(
+        &mut self,
+        ordinal: u64,
+        output: Option<&Output>,
+        started: Instant,
+        refusal: Option<&Refusal>,
+        code: &str,
+    ) {
         let (outcome, code) = match refusal {
             Some(refusal) => (Outcome::Denied, refusal.code.0),
             None => (Outcome::Failed, code),
         };
-        let subjects = self.returned_before(ordinal);
+        let subjects = self.returned_before(ordinal, output);
         self.answer.finished.push(Finished {
             id: ordinal,
             outcome,

@@ -13,6 +13,13 @@ use crate::replies::Owed;
 use crate::rewrite::Runnable;
 use crate::session::Session;
 
+/// A long `Bind` as far as it has come, and the statement that it is of.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    bytes: BytesMut,
+    prepared: Arc<Prepared>,
+}
+
 impl<S> Session<S> {
     pub(crate) fn bind(&mut self, frame: Frame) -> Result<(), End> {
         let (portal, statement) = frontend::bind_names(frame.body()).map_err(End::from_agent)?;
@@ -40,7 +47,7 @@ impl<S> Session<S> {
                 return self.fail(Box::new(long_bind(limit)));
             }
             self.withheld = false;
-            self.gathered = Some(frame.bytes.into());
+            self.gathered = Some(Gathered { bytes: frame.bytes.into(), prepared });
             return Ok(());
         }
         let name = portal.to_vec();
@@ -58,7 +65,8 @@ impl<S> Session<S> {
             0 => Runnable::protocol(bytes.clone(), effects),
             hidden => {
                 let body = bytes.get(HEADER..).unwrap_or_default();
-                Runnable::bind(body, hidden, effects).map_err(End::from_agent)?
+                // what is no `Bind` the database refuses, in its own words
+                Runnable::bind(body, hidden, effects).unwrap_or_else(|_| Runnable::protocol(bytes.clone(), effects))
             }
         };
         self.owe(Owed::Bind { name, previous });
@@ -73,14 +81,11 @@ impl<S> Session<S> {
     pub(crate) fn gather(&mut self, bytes: &[u8], last: bool) -> Result<(), End> {
         self.request.withhold(bytes, Vec::new());
         let Some(gathered) = &mut self.gathered else { return Ok(()) };
-        gathered.extend_from_slice(bytes);
-        let Some(bytes) = self.gathered.take_if(|_| last).map(BytesMut::freeze) else { return Ok(()) };
-        let (portal, statement) =
-            frontend::bind_names(bytes.get(HEADER..).unwrap_or_default()).map_err(End::from_agent)?;
-        match self.names.statement(statement).cloned() {
-            Some(prepared) => self.bound(portal.to_vec(), prepared, &bytes, false),
-            None => self.fail(Box::new(unknown_name("26000", "prepared statement"))),
-        }
+        gathered.bytes.extend_from_slice(bytes);
+        let Some(Gathered { bytes, prepared }) = self.gathered.take_if(|_| last) else { return Ok(()) };
+        let bytes = bytes.freeze();
+        let (portal, _) = frontend::bind_names(bytes.get(HEADER..).unwrap_or_default()).map_err(End::from_agent)?;
+        self.bound(portal.to_vec(), prepared, &bytes, false)
     }
 }
 

@@ -16,11 +16,9 @@ use chaperone_wire::postgres::backend::{
 use chaperone_wire::postgres::{Frame, HEADER, Piece, WireError, scan};
 
 use crate::end::End;
+use crate::record::FINISHED;
 use crate::replies::Owed;
 use crate::session::Session;
-
-/// Finished statements in one segment, so that its record stays small.
-const FINISHED: usize = 48;
 
 /// What becomes of a message.
 enum Pass {

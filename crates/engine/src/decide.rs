@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chaperone_analysis::Statements;
+use chaperone_analysis::{Prepares, Statements};
 use chaperone_evidence::{AuthorityChanged, Op, Ruling, Statement, Verdict};
 use chaperone_model::{
     Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName,
@@ -17,6 +17,7 @@ use crate::connection::{Classified, Connection};
 use crate::end::End;
 use crate::estimate::{Estimated, Estimating};
 use crate::lasting::Lasting;
+use crate::made::{self, Made};
 use crate::rewrite::{self, Permitted, Text};
 use crate::shield::Shield;
 
@@ -35,6 +36,11 @@ pub(crate) struct Judge {
     has_news: bool,
     next_ordinal: u64,
     lasting: Lasting,
+    pub(crate) made: Made,
+    /// Statements of the protocol have names, which `EXECUTE` could give.
+    pub(crate) names_of_protocol: bool,
+    /// Portals bound by the protocol have columns that are not the agent's; `FETCH` would show them.
+    pub(crate) hidden_portals: bool,
 }
 
 /// What is to become of a text.
@@ -87,6 +93,9 @@ impl Judge {
             has_news: false,
             next_ordinal: 1,
             lasting: Lasting::default(),
+            made: Made::default(),
+            names_of_protocol: false,
+            hidden_portals: false,
         })
     }
 
@@ -245,8 +254,23 @@ impl Judge {
         let mut permits = Vec::with_capacity(statements.len());
         let mut effects = Effects::None;
         let mut refused = None;
+        let mut prepared = Vec::new();
         for i in 0..statements.len() {
             let ordinal = self.ordinal();
+            if self.is_shielded()
+                && let Some(prepares) = statements.prepares(i)
+            {
+                let fresh = prepared.iter().any(|(_, _, name)| *name == prepares.name());
+                match prepares {
+                    Prepares::Prepare(_) if self.made.is_full() => _ = refused.get_or_insert(made::too_many()),
+                    Prepares::Prepare(name) => prepared.push((i, ordinal, name)),
+                    Prepares::Execute(name) => {
+                        if let Err(refusal) = self.executes(name, fresh) {
+                            refused.get_or_insert(refusal);
+                        }
+                    }
+                }
+            }
             let facts = self.lasting.facts(self.facts(&statements, i), self.is_shielded());
             if facts.effects == Effects::Possible {
                 effects = Effects::Possible;
@@ -263,6 +287,9 @@ impl Judge {
             let decision = self.authority.decide_estimated(id, &facts, now(), estimate(i));
             if let Some(refusal) = self.lasting.refuses(&facts).filter(|_| self.is_shielded()) {
                 refused.get_or_insert(refusal);
+            }
+            if self.hidden_portals && matches!(&*facts.kind, "FETCH" | "MOVE") {
+                refused.get_or_insert(portals());
             }
             self.lasting.outlives(op, &facts);
             line.facts = Some(facts.into_owned());
@@ -283,6 +310,14 @@ impl Judge {
             (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
             (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref()),
         };
+        if let (Ok(_), Some(shield)) = (&rewritten, &self.shield) {
+            for (i, ordinal, name) in prepared {
+                // the same masks as just now, so this cannot fail
+                if let Ok(run) = shield.rewrite(&statements, i, &shield.masks) {
+                    self.made.add(name, ordinal, statements.text(i), &run.text, shield.generation);
+                }
+            }
+        }
         match rewritten {
             Ok((text, permitted)) => {
                 for line in &mut lines {
@@ -301,6 +336,23 @@ impl Judge {
                 (lines, Judged::Refused(Box::new(refusal)))
             }
         }
+    }
+
+    /// Whether what `EXECUTE` names may run as it was prepared.
+    fn executes(&mut self, name: &str, fresh: bool) -> Result<(), Refusal> {
+        if !self.made.knows(name) && !fresh && self.names_of_protocol {
+            return Err(made::of_the_protocol());
+        }
+        let Some(shield) = &self.shield else { return Ok(()) };
+        for statement in self.made.named(name).iter_mut().filter(|known| known.generation != shield.generation) {
+            let statements = self.connection.analyser.analyse(&statement.text)?;
+            let again = shield.rewrite(&statements, 0, &shield.masks)?;
+            if again.text != statement.run {
+                return Err(made::outdated());
+            }
+            statement.generation = shield.generation;
+        }
+        Ok(())
     }
 
     fn parsed(&self, text: &str) -> Result<Arc<Statements>, Refusal> {
@@ -436,6 +488,17 @@ impl Judge {
             facts.to_mut().effects = Effects::Possible;
         }
         facts
+    }
+}
+
+/// `FETCH` by SQL while portals of the protocol are open whose rows have more columns than the agent asked for.
+fn portals() -> Refusal {
+    Refusal {
+        code: SqlState::FEATURE_NOT_SUPPORTED,
+        rule: "subjects.portal",
+        message: "FETCH and MOVE cannot be mixed with named portals of the protocol here".to_owned(),
+        detail: "whose rows such a portal returns is kept on record by columns that would show".to_owned(),
+        hint: "fetch from it by `Execute`, or close it first".to_owned(),
     }
 }
 

@@ -115,7 +115,11 @@ impl<S> Session<S> {
         let text = String::from_utf8_lossy(query.text);
         let (lines, judged) = match self.may_be_read_otherwise(query.text) {
             true => self.judge.ambiguous(Op::Query),
-            false => self.judge.text(&text, Op::Query),
+            false => {
+                self.judge.hidden_portals = self.names.has_hidden_portals();
+                self.judge.names_of_protocol = self.names.has_named_statements();
+                self.judge.text(&text, Op::Query)
+            }
         };
         if lines.iter().any(|line| gives_names(line.facts.as_ref())) {
             self.names.shared_with_sql();
@@ -164,7 +168,11 @@ impl<S> Session<S> {
         let text = String::from_utf8_lossy(parse.text);
         let (lines, judged) = match self.may_be_read_otherwise(parse.text) {
             true => self.judge.ambiguous(Op::Prepare),
-            false => self.judge.text(&text, Op::Prepare),
+            false => {
+                self.judge.hidden_portals = self.names.has_hidden_portals();
+                self.judge.names_of_protocol = self.names.has_named_statements();
+                self.judge.text(&text, Op::Prepare)
+            }
         };
         let ordinal = lines.first().map_or(0, |line| line.id);
         match judged {

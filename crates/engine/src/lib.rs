@@ -50,6 +50,7 @@ mod estimate;
 pub mod execute;
 pub mod explain;
 mod lasting;
+mod made;
 mod masking;
 pub mod open;
 mod prepared;

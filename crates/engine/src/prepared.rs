@@ -137,6 +137,17 @@ impl Names {
         self.portals.remove(name)
     }
 
+    /// Whether there is a statement that SQL could name.
+    pub(crate) fn has_named_statements(&self) -> bool {
+        self.statements.keys().any(|name| !name.is_empty())
+    }
+
+    /// Whether a portal that SQL could name has columns in front that are not the agent's.
+    pub(crate) fn has_hidden_portals(&self) -> bool {
+        let hides = |portal: &Portal| portal.statement.output.as_ref().is_some_and(|output| output.hidden() > 0);
+        self.portals.iter().any(|(name, portal)| !name.is_empty() && hides(portal))
+    }
+
     /// The end of a transaction closes every portal (55.2.3).
     pub(crate) fn close_portals(&mut self) {
         self.portals.clear();
@@ -144,7 +155,8 @@ impl Names {
 
     /// `DISCARD ALL` and `DEALLOCATE ALL` forget prepared statements. Forgetting one that the database still has
     /// only makes it unknown: refused where masks apply, and judged as one that SQL prepared elsewhere.
-    pub(crate) fn forget_statements(&mut self) {
-        self.statements.clear();
+    pub(crate) fn forget_statements(&mut self, answered: u64) {
+        // what was prepared after it is there still
+        self.statements.retain(|_, statement| statement.sent.segment > answered);
     }
 }

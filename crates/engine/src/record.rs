@@ -24,6 +24,9 @@ const GATHERED: usize = 64 * 1024;
 /// … but not for longer than this.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// Ends of statements in one segment, so that its record stays small.
+pub(crate) const FINISHED: usize = 48;
+
 /// Statements in one request record.
 const STATEMENTS: usize = 12;
 
@@ -270,12 +273,17 @@ impl<S> Session<S> {
             let size = self.answer.bytes.len().min(MAX_SEGMENT);
             let bytes = self.answer.bytes.split_to(size).freeze();
             let last = self.answer.bytes.is_empty();
-            let finished = if last { std::mem::take(&mut self.answer.finished) } else { Vec::new() };
+            let mut finished = if last { std::mem::take(&mut self.answer.finished) } else { Vec::new() };
+            // what a record cannot hold all of would be left out of it
+            let more = finished.split_off(finished.len().min(FINISHED));
             // a part may end where a message does, but that is not known of any but the last
             let cut = !last || self.server_deframer.remaining() > 0;
             // with the first part: no row is out before it is known whose it is
             let seen = std::mem::take(&mut self.answer.subjects);
             self.record_segment(bytes, finished, seen, cut);
+            for finished in more.chunks(FINISHED) {
+                self.record_segment(Bytes::new(), finished.to_vec(), Vec::new(), cut);
+            }
         }
     }
 

@@ -108,6 +108,11 @@ impl Replies {
         segment == self.asked || segment < self.came
     }
 
+    /// How many segments are answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.came
+    }
+
     /// `ReadyForQuery` came.
     pub(crate) fn ready(&mut self) {
         self.came += 1;
@@ -170,7 +175,11 @@ impl Replies {
             match self.queue.pop_front() {
                 Some(Owed::Execute { ordinal, .. }) => skipped.push(ordinal),
                 // a simple query stands here only when the agent left the `Sync` out: the database discards it too
-                Some(Owed::Query(query)) => skipped.extend(query.statements),
+                // discarded, so that no `ReadyForQuery` answers it
+                Some(Owed::Query(query)) => {
+                    self.came += 1;
+                    skipped.extend(query.statements);
+                }
                 Some(Owed::Probed { statements, .. }) => skipped.extend(statements),
                 Some(other) => undo.push(other),
                 None => break,
@@ -286,6 +295,22 @@ mod tests {
         assert!(replies.push(execute(4)).is_none());
         assert!(matches!(replies.pop(), Some(Owed::Sync)));
         assert!(matches!(replies.pop(), Some(Owed::Execute { ordinal: 4, .. })));
+    }
+
+    #[test]
+    fn a_query_that_is_discarded_is_not_waited_for() {
+        let mut names = Names::default();
+        let mut replies = Replies::default();
+        for owed in [execute(1), Owed::Query(Query::of([2])), Owed::Sync] {
+            assert!(replies.push(owed).is_none());
+        }
+        let segment = replies.segment();
+        replies.pop();
+        assert_eq!(replies.skip_to_sync(&mut names), vec![2]);
+        assert!(matches!(replies.pop(), Some(Owed::Sync)));
+        replies.ready();
+        assert!(replies.is_known(segment) && replies.is_known(segment - 1));
+        assert_eq!(replies.answered(), segment);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use chaperone_wire::postgres::{Deframer, Limits, Side};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use crate::bind::Gathered;
 use crate::check::fatal;
 use crate::clock::Clock;
 use crate::decide::Judge;
@@ -61,7 +62,7 @@ pub struct Session<S> {
     /// The agent's last message went nowhere, so its later parts do not either.
     pub(crate) withheld: bool,
     /// A long `Bind` that must be whole before it can go on.
-    pub(crate) gathered: Option<BytesMut>,
+    pub(crate) gathered: Option<Gathered>,
 
     // from the database
     pub(crate) server_intake: Intake,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chaperone_analysis::Output;
 use chaperone_evidence::{Seen, SeenDigest, SessionLog, Subjects};
+use chaperone_model::Enumerated;
 use chaperone_wire::postgres::WireError;
 use chaperone_wire::postgres::backend::{Cut, row_without};
 
@@ -16,7 +17,7 @@ use crate::session::Session;
 const KEPT: usize = 65_536;
 
 /// The longest identifiers of one row, in bytes.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// Those whose rows one statement has returned so far.
 #[derive(Debug)]
@@ -29,12 +30,22 @@ pub(crate) struct Returned {
     last: Vec<Option<Vec<u8>>>,
     count: u64,
     digest: Option<SeenDigest>,
+    /// Some row named nobody where it could have.
+    nobody: bool,
 }
 
 impl Returned {
     fn of(ordinal: u64, output: Arc<Output>) -> Self {
         let last = vec![None; output.hidden()];
-        Returned { ordinal, output, known: HashMap::new(), last, count: 0, digest: None }
+        Returned { ordinal, output, known: HashMap::new(), last, count: 0, digest: None, nobody: false }
+    }
+
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
+    pub(crate) fn output(&self) -> Arc<Output> {
+        self.output.clone()
     }
 
     fn is_new(&mut self, column: u16, identifier: &[u8]) -> bool {
@@ -98,12 +109,12 @@ impl<S> Session<S> {
             _ => Returned::of(ordinal, output),
         };
         let (log, seen) = (&self.log, &mut self.answer.subjects);
-        let cut = row_without(row, hidden, |column, identifier| {
-            if let Some(identifier) = identifier
-                && returned.is_new(column, identifier)
-            {
+        let cut = row_without(row, hidden, |column, identifier| match identifier {
+            None => returned.nobody = true,
+            Some(identifier) if returned.is_new(column, identifier) => {
                 note(&mut returned, log, seen, column, identifier);
             }
+            Some(_) => {}
         });
         self.returned = Some(returned);
         cut.map(Some).map_err(End::from_server)
@@ -111,16 +122,20 @@ impl<S> Session<S> {
 
     /// Whose rows a statement returned, now that it has ended.
     pub(crate) fn returned(&mut self, ordinal: u64, output: Option<&Output>) -> Option<Subjects> {
-        let enumerated = output?.subjects.as_ref()?.enumerated;
+        let mut enumerated = output?.subjects.as_ref()?.enumerated;
         let returned = self.returned.take().filter(|returned| returned.ordinal == ordinal);
+        if enumerated == Enumerated::All && returned.as_ref().is_some_and(|returned| returned.nobody) {
+            enumerated = Enumerated::Part;
+        }
         let (count, digest) = returned.map_or((0, None), |returned| (returned.count, returned.digest));
         Some(Subjects { count, digest: digest.map(SeenDigest::finish), enumerated })
     }
 
-    /// The same of one that failed or was cut off: nothing where it returned no rows.
-    pub(crate) fn returned_before(&mut self, ordinal: u64) -> Option<Subjects> {
-        let output = self.returned.as_ref().filter(|returned| returned.ordinal == ordinal)?.output.clone();
-        self.returned(ordinal, Some(&output))
+    /// The same of one that failed or was cut off: an error, too, can depend on rows that never came.
+    pub(crate) fn returned_before(&mut self, ordinal: u64, output: Option<&Output>) -> Option<Subjects> {
+        let mut subjects = self.returned(ordinal, output)?;
+        subjects.enumerated = if subjects.count > 0 { Enumerated::Part } else { Enumerated::Nothing };
+        Some(subjects)
     }
 }
 

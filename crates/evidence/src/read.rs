@@ -1,6 +1,6 @@
 //! Reading sessions back, from the journal alone and without its lock: works while the gateway runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -178,6 +178,7 @@ pub fn sightings(dir: &Path, key: &PayloadKey, identifiers: &[Vec<u8>]) -> Resul
     let subjects = key.subjects(&origin);
     let mut found = Sightings::default();
     let mut open: BTreeMap<String, (Option<SessionKey>, Vec<Name>)> = BTreeMap::new();
+    let mut known = BTreeSet::new();
     each_record(dir, |_, record, frame| {
         let Some(place) = &record.place else { return };
         match &record.body {
@@ -204,13 +205,17 @@ pub fn sightings(dir: &Path, key: &PayloadKey, identifiers: &[Vec<u8>]) -> Resul
                 for seen in &opened.note.subjects {
                     for (column, name) in seen.iter() {
                         let Some(identifier) = names.iter().position(|own| *own == name) else { continue };
-                        found.seen.push(Sighting {
-                            session: place.session.clone(),
-                            statement: seen.id,
-                            time: record.time,
-                            column: column.unwrap_or_default().to_owned(),
-                            identifier,
-                        });
+                        let column = column.unwrap_or_default();
+                        // of very many persons some are named again
+                        if known.insert((place.session.clone(), seen.id, identifier, column.to_owned())) {
+                            found.seen.push(Sighting {
+                                session: place.session.clone(),
+                                statement: seen.id,
+                                time: record.time,
+                                column: column.to_owned(),
+                                identifier,
+                            });
+                        }
                     }
                 }
             }

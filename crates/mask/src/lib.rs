@@ -67,16 +67,20 @@ impl Masker<'_> {
     /// A class or type without a form for the rung is redacted: down the ladder, never up. Only [`Rung::Raw`] is the
     /// column itself, whatever its class: a policy may hide what needs no protection, too.
     pub fn mask(&self, class: Class, rung: Rung, column: &str, ty: &Type) -> String {
-        let column = quoted(column);
+        self.mask_of(class, rung, &quoted(column), ty)
+    }
+
+    /// The same of a value that is given as SQL text: a column with its table's name before it.
+    pub fn mask_of(&self, class: Class, rung: Rung, column: &str, ty: &Type) -> String {
         let mask = match (rung, class) {
-            (Rung::Raw, _) => return column,
+            (Rung::Raw, _) => return column.to_owned(),
             (Rung::Redacted, _) => None,
-            (Rung::Token, _) => token::sql(class, self.tokens, &column, ty),
-            (Rung::Partial, Class::Zip) => partial::zip(&column, ty, self.zips),
-            (Rung::Partial, Class::Date) => partial::date(&column, ty),
-            (Rung::Partial, Class::BirthDate) => partial::birth(&column, ty, self.cutoff_year),
-            (Rung::Partial, Class::Age) => partial::age(&column, ty),
-            (Rung::Partial, Class::Email) => partial::email(&column, ty),
+            (Rung::Token, _) => token::sql(class, self.tokens, column, ty),
+            (Rung::Partial, Class::Zip) => partial::zip(column, ty, self.zips),
+            (Rung::Partial, Class::Date) => partial::date(column, ty),
+            (Rung::Partial, Class::BirthDate) => partial::birth(column, ty, self.cutoff_year),
+            (Rung::Partial, Class::Age) => partial::age(column, ty),
+            (Rung::Partial, Class::Email) => partial::email(column, ty),
             (Rung::Partial, _) => None,
         };
         match mask {

@@ -12,8 +12,11 @@ use crate::Report;
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
     /// `None` of a session of which a payload does not open, so that nothing can be compared any more.
-    open: BTreeMap<String, Option<BTreeMap<u64, SeenDigest>>>,
+    open: BTreeMap<String, Option<Statements>>,
 }
+
+/// How many entries, and their digest, by the ordinal of the statement.
+type Statements = BTreeMap<u64, (u64, SeenDigest)>;
 
 impl Subjects {
     /// Looks at a record whose payload opened, or that has none.
@@ -27,12 +30,18 @@ impl Subjects {
                     if seen.entries.is_empty() || seen.entries.len() % ENTRY != 0 {
                         report.tampered(place, "its payload names those whose rows it has in no form that is written");
                     }
-                    statements.entry(seen.id).or_default().add(&seen.entries);
+                    let (entries, digest) = statements.entry(seen.id).or_default();
+                    *entries += (seen.entries.len() / ENTRY) as u64;
+                    digest.add(&seen.entries);
                 }
                 for ended in &answered.finished {
-                    let sealed = statements.remove(&ended.id).map(SeenDigest::finish);
-                    let said = ended.subjects.as_ref().and_then(|subjects| subjects.digest.clone());
-                    if sealed != said {
+                    let (entries, digest) = statements.remove(&ended.id).unzip();
+                    let sealed = digest.map(SeenDigest::finish);
+                    let said = ended.subjects.as_ref();
+                    let count = said.map_or(0, |subjects| subjects.count);
+                    // one person can be named by several columns
+                    let counted = count <= entries.unwrap_or(0) && (count > 0) == entries.is_some();
+                    if !counted || sealed != said.and_then(|subjects| subjects.digest.clone()) {
                         let what = format!("whose rows statement {} returned is not what its payloads say", ended.id);
                         report.tampered(place, what);
                     }

@@ -56,7 +56,7 @@ pub(super) const CASTS: &str = "SELECT c.castsource, c.casttarget, e.extname, n.
 type Verdicts = BTreeMap<(String, String), bool>;
 
 impl Catalog {
-    /// Reads what belongs to extensions. `functions`, `operators` and `types` are the answers to queries 12 to 14.
+    /// Reads what belongs to extensions. `functions`, `operators` and `types` are the answers to queries 15 to 17.
     pub(super) fn know_extensions(
         &mut self,
         functions: &Rows,
@@ -65,7 +65,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.functions_known(functions)?;
         self.known_operators = self.operators_known(operators)?;
-        for row in rows(14, types) {
+        for row in rows(17, types) {
             let name = TableName::new(row.text(0)?, row.text(1)?);
             let listed = allow::extension(row.text(2)?).is_some_and(|extension| extension.has_type(&name.name));
             if let Some(ty) = self.types.get_mut(&name) {
@@ -77,7 +77,7 @@ impl Catalog {
 
     fn functions_known(&mut self, functions: &Rows) -> Result<(), CatalogError> {
         let mut verdicts = Verdicts::new();
-        for row in rows(12, functions) {
+        for row in rows(15, functions) {
             let (schema, name, language) = (row.text(0)?, row.text(1)?, row.text(3)?);
             let of_the_server =
                 row.flag(5)? && schema == "information_schema" && allow::INFORMATION_SCHEMA.contains(&name);
@@ -103,7 +103,7 @@ impl Catalog {
 
     fn operators_known(&self, operators: &Rows) -> Result<HashMap<String, BTreeSet<String>>, CatalogError> {
         let mut verdicts = Verdicts::new();
-        for row in rows(13, operators) {
+        for row in rows(16, operators) {
             let of_extension = row.optional(2).is_some_and(|name| allow::extension(name).is_some());
             let harmless = of_extension && self.knows_function_anywhere(row.text(3)?, row.text(4)?);
             *verdicts.entry((row.text(1)?.to_owned(), row.text(0)?.to_owned())).or_insert(true) &= harmless;
@@ -111,10 +111,10 @@ impl Catalog {
         Ok(known(verdicts))
     }
 
-    /// Source and target of casts whose function is harmless; `casts` is the answer to query 15.
+    /// Source and target of casts whose function is harmless; `casts` is the answer to query 18.
     pub(super) fn known_casts(&self, casts: &Rows) -> Result<BTreeSet<(u32, u32)>, CatalogError> {
         let mut known = BTreeSet::new();
-        for row in rows(15, casts) {
+        for row in rows(18, casts) {
             let of_extension = allow::extension(row.text(2)?).is_some();
             if of_extension && self.knows_function_anywhere(row.text(3)?, row.text(4)?) {
                 known.insert((row.number(0)?, row.number(1)?));

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use chaperone_model::TableName;
 
 use super::rows::rows;
-use super::{Catalog, CatalogError, Column, Relation, Rows, UserType, extensions};
+use super::{Catalog, CatalogError, Column, Compared, Relation, Rows, UserType, View, extensions};
 use crate::allow;
 
 /// What to ask, in this order, each by itself; best in one `REPEATABLE READ` transaction of a connection of
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
-/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 to 15 functions, operators, types
-/// and casts of extensions
-pub const QUERIES: [&str; 16] = [
+/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 views · 13 constraints ·
+/// 14 triggers · 15 to 18 functions, operators, types and casts of extensions
+pub const QUERIES: [&str; 19] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
@@ -63,6 +63,22 @@ pub const QUERIES: [&str; 16] = [
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
      JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
     "SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i",
+    // written under a path on which nothing but the server's own is found, so that all else is qualified
+    "SELECT v.oid, v.text, v.options FROM \
+     (SELECT pg_catalog.set_config('search_path', 'pg_catalog', true) AS path OFFSET 0) s CROSS JOIN LATERAL \
+     (SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) AS text, c.reloptions::pg_catalog.text AS options \
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+      WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND s.path IS NOT NULL OFFSET 0) v",
+    "SELECT c.conrelid, c.contype::pg_catalog.text, pg_catalog.array_to_string(c.conkey, ' '), c.confrelid, \
+     pg_catalog.array_to_string(c.confkey, ' ') FROM pg_catalog.pg_constraint c \
+     WHERE c.conrelid <> 0 AND c.contype IN ('c', 'f', 'p', 'u', 'x') \
+     UNION ALL SELECT i.indrelid, CASE WHEN i.indisunique THEN 'u' ELSE 'e' END, \
+     pg_catalog.concat_ws(' ', i.indkey::pg_catalog.text, \
+       (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend d \
+        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)), \
+     0, '' FROM pg_catalog.pg_index i WHERE i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL",
+    "SELECT DISTINCT t.tgrelid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal",
     extensions::FUNCTIONS,
     extensions::OPERATORS,
     extensions::TYPES,
@@ -88,6 +104,9 @@ impl Catalog {
             attributes,
             casts,
             inherits,
+            views,
+            constraints,
+            triggers,
             extension_functions,
             extension_operators,
             extension_types,
@@ -182,6 +201,36 @@ impl Catalog {
             // indexes have children too
             if let (Some(parent), Some(child)) = (find(row.number(0)?), find(row.number(1)?)) {
                 catalog.children.entry(parent.clone()).or_default().push(child.clone());
+            }
+        }
+        for row in rows(12, views) {
+            // one that is gone since it was listed has no text
+            let (Some(name), Some(text)) = (find(row.number(0)?).cloned(), row.optional(1)) else { continue };
+            let barrier = row.optional(2).is_some_and(|options| options.contains("security_barrier"));
+            let view = View::read(text, barrier, &catalog);
+            if let Some(relation) = catalog.relations.get_mut(&name) {
+                relation.view = view;
+            }
+        }
+        for row in rows(13, constraints) {
+            let Some(name) = find(row.number(0)?).cloned() else { continue };
+            let columns = row.optional(2).map(|_| row.vector(2)).transpose()?.unwrap_or_default();
+            let other = find(row.number(3)?).cloned();
+            let others = row.optional(4).map(|_| row.vector(4)).transpose()?.unwrap_or_default();
+            if let Some(other) = &other
+                && let Some(relation) = catalog.relations.get_mut(other)
+            {
+                let with = Some((name.clone(), columns.clone()));
+                relation.compared.push(Compared { kind: 'r', columns: others.clone(), with });
+            }
+            if let Some(relation) = catalog.relations.get_mut(&name) {
+                let with = other.map(|other| (other, others));
+                relation.compared.push(Compared { kind: row.char(1)?, columns, with });
+            }
+        }
+        for row in rows(14, triggers) {
+            if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
+                relation.has_triggers = true;
             }
         }
         Ok(catalog)

@@ -33,6 +33,14 @@ impl Masker<'_> {
                 None => self.column(column),
             },
             NodeEnum::AStar(pg::AStar {}) => Ok(()),
+            // a column's default, in place of a value that is written
+            NodeEnum::SetToDefault(default) => {
+                let pg::SetToDefault { xpr: None, type_id: 0, type_mod: _, collation: 0, location: _ } = &**default
+                else {
+                    return Err(analysed());
+                };
+                Ok(())
+            }
             NodeEnum::String(pg::String { sval: _ }) => Ok(()),
             NodeEnum::List(pg::List { items }) => self.expressions(items),
             NodeEnum::AExpr(expression) => self.operation(expression),

@@ -2,7 +2,8 @@
 //!
 //! PostgreSQL lets a query that groups by a table's primary key name the table's other columns outside aggregates. It
 //! cannot see the key through the masked subquery, so those columns are added to the list: within a group of one key
-//! they have one value, so the groups stay the same (and the planner drops them again).
+//! they have one value, so the groups stay the same (and the planner drops them again). A key within `ROLLUP`, `CUBE` or
+//! `GROUPING SETS` is not in every group, and determines nothing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,10 +26,7 @@ pub(crate) fn has_equality(column: &Column) -> bool {
 /// Adds what is missing to `GROUP BY`. `items` is what `FROM` names. `steps` bounds the search for what is named: when
 /// they are used up, all is taken to be, which adds more to the list than is needed and changes no group.
 pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item], steps: &mut u64) {
-    if select.group_clause.is_empty()
-        || select.group_clause.iter().any(|node| matches!(node.node, Some(NodeEnum::GroupingSet(_))))
-        || items.iter().all(|item| item.key.is_empty())
-    {
+    if select.group_clause.is_empty() || items.iter().all(|item| item.key.is_empty()) {
         return;
     }
     let mut targets: HashMap<&str, &pg::ResTarget> = HashMap::new();
@@ -37,16 +35,20 @@ pub(crate) fn complete(select: &mut pg::SelectStmt, items: &[Item], steps: &mut 
             targets.entry(&target.name).or_insert(target);
         }
     }
-    let grouped: HashSet<Name> =
-        select.group_clause.iter().filter_map(|node| grouping(node, select, &targets)).collect();
-    let by = |item: &Item, column: &String| {
-        grouped.contains(&Name { table: None, column: column.clone() })
-            || grouped.contains(&Name { table: Some(item.alias.clone()), column: column.clone() })
+    let in_all = select.group_clause.iter().filter_map(|node| grouping(node, select, &targets));
+    let in_all: HashSet<Name> = in_all.collect();
+    let mut in_some = HashSet::new();
+    select.group_clause.iter().for_each(|node| in_sets(node, select, &targets, &mut in_some));
+    let named = |names: &HashSet<Name>, item: &Item, column: &String| {
+        names.contains(&Name { table: None, column: column.clone() })
+            || names.contains(&Name { table: Some(item.alias.clone()), column: column.clone() })
     };
+    // a column of ROLLUP, CUBE or GROUPING SETS is NULL in some of the groups: added, it would no longer be
+    let by = |item: &Item, column: &String| named(&in_all, item, column) || named(&in_some, item, column);
     let mut used = None;
     let mut added = Vec::new();
     for item in items {
-        if item.key.is_empty() || !item.key.iter().all(|column| by(item, column)) {
+        if item.key.is_empty() || !item.key.iter().all(|column| named(&in_all, item, column)) {
             continue;
         }
         let used = used.get_or_insert_with(|| used_in(select, steps));
@@ -91,6 +93,19 @@ fn grouping(element: &Node, select: &pg::SelectStmt, targets: &HashMap<&str, &pg
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The columns within `ROLLUP`, `CUBE` and `GROUPING SETS`.
+fn in_sets(node: &Node, select: &pg::SelectStmt, targets: &HashMap<&str, &pg::ResTarget>, names: &mut HashSet<Name>) {
+    let Some(NodeEnum::GroupingSet(set)) = &node.node else { return };
+    for element in &set.content {
+        let inner = match &element.node {
+            Some(NodeEnum::RowExpr(row)) => &*row.args,
+            _ => std::slice::from_ref(element),
+        };
+        names.extend(inner.iter().filter_map(|element| grouping(element, select, targets)));
+        in_sets(element, select, targets, names);
     }
 }
 

@@ -39,6 +39,8 @@ impl Masker<'_> {
     pub(crate) fn function(&self, call: &mut FuncCall) -> Result<(), Refusal> {
         let name = parts(&call.funcname)?;
         let builtin = match name[..] {
+            // in a view's text it is the server's own, and is pinned to that
+            [name] if self.views > 0 => name,
             // in FROM the grammar makes of it a call of the server's own for each argument, but only of the bare name
             ["unnest"] if call.args.len() > 1 && self.catalog.function_namesakes("unnest") == Namesakes::None => {
                 return Ok(());
@@ -114,6 +116,7 @@ impl Masker<'_> {
         }
         let name = parts(&ty.names)?;
         let pinned = match name[..] {
+            [name] if self.views > 0 => self.type_in(PG_CATALOG, name),
             [name] => self.catalog.search_path.iter().find_map(|schema| self.type_in(schema, name)),
             [schema, name] => self.type_in(schema, name),
             _ => None,

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use chaperone_model::Refusal;
-use pg_query::NodeEnum;
+use chaperone_model::{Refusal, TableName};
 use pg_query::protobuf::{self as pg, ParseResult, RawStmt};
+use pg_query::{Node, NodeEnum};
 
 use super::{node, refuse};
 use crate::allow::{PG_CATALOG, PURE, READS_SETTINGS, RELEASES};
@@ -21,11 +21,22 @@ use crate::visit::{Visit, visit};
 /// The major version and more of the grammar, as its trees carry it.
 const VERSION: i32 = 180_000;
 
-/// Writes `statement` out and proves it. `sources` are the masked selves in it, `ctes` the names of its CTEs.
+/// What was put into a statement, and what it may name.
+pub(crate) struct PutIn<'a> {
+    /// Masked selves of relations.
+    pub(crate) sources: Vec<&'a pg::SelectStmt>,
+    /// What keeps a stored value where its mask comes back.
+    pub(crate) guards: &'a [pg::CaseExpr],
+    /// Names of CTEs.
+    pub(crate) ctes: &'a BTreeSet<String>,
+    /// Tables that are written to.
+    pub(crate) targets: &'a BTreeSet<TableName>,
+}
+
+/// Writes `statement` out and proves it.
 pub(crate) fn prove(
     statement: NodeEnum,
-    sources: &[&pg::SelectStmt],
-    ctes: &BTreeSet<String>,
+    put_in: &PutIn<'_>,
     catalog: &Catalog,
     depth: Depth,
 ) -> Result<String, Refusal> {
@@ -44,9 +55,67 @@ pub(crate) fn prove(
     if meant != again {
         return Err(refuse::internal("the rewritten statement does not read as it was meant"));
     }
-    let sources: Vec<Vec<Token>> = sources.iter().map(|source| tokens(*source)).collect();
-    check(&again, &sources, ctes, catalog)?;
+    let mut known: Vec<Vec<Token>> = put_in.sources.iter().map(|source| tokens(*source)).collect();
+    known.extend(put_in.guards.iter().map(tokens));
+    check(&again, &known, put_in.ctes, put_in.targets, catalog)?;
     Ok(text)
+}
+
+/// Whether an expression over a target's rows names what is masked only within a query over their masked selves.
+pub(crate) fn wrapped(
+    expression: &Node,
+    wraps: &[pg::SelectStmt],
+    masked: &BTreeSet<String>,
+    alias: &str,
+    excluded: bool,
+) -> Result<(), Refusal> {
+    let raw = || Err(refuse::internal("an expression over a row that is written would see it as stored"));
+    let wraps: Vec<Vec<Token>> = wraps.iter().map(tokens).collect();
+    let tree = tokens(expression);
+    let mut rest = &tree[..];
+    // the parts of the column reference that is being read, and whether a field of a row may come
+    let mut reference: Option<Vec<&str>> = None;
+    let mut open: Vec<&'static str> = Vec::new();
+    while let Some((token, after)) = rest.split_first() {
+        if *token == Token::Enter("SelectStmt") {
+            match wraps.iter().find(|wrap| rest.starts_with(wrap)) {
+                Some(wrap) => {
+                    rest = rest.get(wrap.len()..).unwrap_or_default();
+                    continue;
+                }
+                // a query of its own could reach the row from within
+                None => return raw(),
+            }
+        }
+        rest = after;
+        match token {
+            Token::Enter("AStar") => return raw(),
+            Token::Enter(kind) => {
+                open.push(kind);
+                if *kind == "ColumnRef" {
+                    reference = Some(Vec::new());
+                }
+            }
+            Token::Text(value) => match &mut reference {
+                Some(reference) => reference.push(value),
+                None if open.contains(&"AIndirection") && masked.contains(value) => return raw(),
+                None => {}
+            },
+            Token::Leave => {
+                if open.pop() == Some("ColumnRef") {
+                    let names = reference.take().unwrap_or_default();
+                    let proposed = excluded && matches!(names[..], ["excluded", _]);
+                    let whole = matches!(names[..], [name] if name == alias);
+                    let hides = names.iter().any(|name| masked.contains(*name));
+                    if names.len() > 2 || whole || (hides && !proposed) {
+                        return raw();
+                    }
+                }
+            }
+            Token::Field(_) | Token::Number(_) | Token::Many(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A tree, flat: equal trees have equal tokens. Positions in the text are left out.
@@ -123,27 +192,36 @@ impl Visit for Tokens {
 
 /// Kinds of nodes that may be in a rewritten statement.
 #[rustfmt::skip]
-const KINDS: [&str; 55] = [
+const KINDS: [&str; 69] = [
     "SelectStmt", "WithClause", "CommonTableExpr", "RangeVar", "RangeSubselect", "RangeFunction", "JoinExpr", "Alias",
     "ResTarget", "ColumnRef", "ParamRef", "AConst", "AExpr", "BoolExpr", "NullTest", "BooleanTest", "SubLink",
     "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "RowExpr", "AArrayExpr", "AIndirection", "AIndices", "AStar",
     "TypeCast", "TypeName", "CollateClause", "FuncCall", "NamedArgExpr", "SqlValueFunction", "GroupingFunc",
     "GroupingSet", "SortBy", "WindowDef", "ColumnDef", "List", "String", "Integer", "Float", "Boolean", "BitString",
     "ExplainStmt", "DefElem", "DeclareCursorStmt", "CopyStmt", "FetchStmt", "ClosePortalStmt", "TransactionStmt",
-    "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt",
+    "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt", "LockingClause",
+    "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "MergeWhenClause", "OnConflictClause", "InferClause",
+    "IndexElem", "ReturningClause", "SetToDefault", "CurrentOfExpr", "PrepareStmt", "ExecuteStmt",
 ];
 
 /// Walks the flat tree past the masked selves.
-fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>, catalog: &Catalog) -> Result<(), Refusal> {
+fn check(
+    tree: &[Token],
+    known: &[Vec<Token>],
+    ctes: &BTreeSet<String>,
+    targets: &BTreeSet<TableName>,
+    catalog: &Catalog,
+) -> Result<(), Refusal> {
     let mut rest = tree;
     let mut field = "";
     // inside which relation or call, and the parts of its name so far
     let mut open: Vec<&'static str> = Vec::new();
     let mut relation: Vec<&str> = Vec::new();
+    let mut aliased = false;
     let mut function: Option<(usize, Vec<&str>)> = None;
     while let Some((token, after)) = rest.split_first() {
-        if *token == Token::Enter("SelectStmt")
-            && let Some(source) = sources.iter().find(|source| rest.starts_with(source))
+        if matches!(token, Token::Enter("SelectStmt" | "CaseExpr"))
+            && let Some(source) = known.iter().find(|source| rest.starts_with(source))
         {
             rest = rest.get(source.len()..).unwrap_or_default();
             continue;
@@ -157,7 +235,9 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>, catalo
                 open.push(kind);
                 if *kind == "RangeVar" {
                     relation.clear();
+                    aliased = false;
                 }
+                aliased |= *kind == "Alias";
             }
             Token::Field(name) => {
                 field = name;
@@ -187,6 +267,13 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>, catalo
             Token::Leave => {
                 if open.pop() == Some("RangeVar") {
                     match relation[..] {
+                        // an alias: what is locked must be in FROM
+                        ["", "", _] if open.last() == Some(&"LockingClause") => {}
+                        // what is written to, known by an alias and no other name
+                        ["", schema, name]
+                            if aliased
+                                && open.last().is_some_and(|holder| WRITES.contains(holder))
+                                && targets.contains(&TableName::new(schema, name)) => {}
                         // catalog, schema and relation, then perhaps the alias
                         ["", "", name, ..] if ctes.contains(name) => {}
                         _ => return Err(refuse::internal("a relation stands outside its masked form")),
@@ -197,6 +284,9 @@ fn check(tree: &[Token], sources: &[Vec<Token>], ctes: &BTreeSet<String>, catalo
     }
     Ok(())
 }
+
+/// What has a target.
+const WRITES: [&str; 4] = ["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"];
 
 fn pinned(name: &[&str], catalog: &Catalog) -> Result<(), Refusal> {
     match name {

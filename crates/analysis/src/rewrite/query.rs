@@ -6,6 +6,8 @@ use pg_query::{Node, NodeEnum};
 
 use super::refuse::{self, refusal};
 use super::{Item, Masker, group, lookup, node, source, string};
+use crate::allow::{PG_CATALOG, catalog_relation};
+use crate::catalog::Column;
 use crate::visit::kind_of;
 
 impl Masker<'_> {
@@ -15,6 +17,19 @@ impl Masker<'_> {
             Some(NodeEnum::SelectStmt(select)) => self.select(select),
             Some(other) => Err(refuse::construct(&format!("`{}` in place of a query", kind_of(other)))),
             None => Err(refuse::internal("a query is missing")),
+        }
+    }
+
+    /// A query, or a statement that writes.
+    pub(crate) fn query_or_write(&mut self, statement: &mut Option<Box<Node>>) -> Result<(), Refusal> {
+        match statement.as_mut().and_then(|statement| statement.node.as_mut()) {
+            Some(
+                statement @ (NodeEnum::InsertStmt(_)
+                | NodeEnum::UpdateStmt(_)
+                | NodeEnum::DeleteStmt(_)
+                | NodeEnum::MergeStmt(_)),
+            ) => self.write(statement).map(drop),
+            _ => self.subquery(statement),
         }
     }
 
@@ -38,14 +53,8 @@ impl Masker<'_> {
         if select.into_clause.is_some() {
             return Err(refuse::ddl("SELECT INTO"));
         }
-        if !select.locking_clause.is_empty() {
-            return Err(refusal(
-                "masking.lock",
-                "FOR UPDATE and FOR SHARE are not supported on a connection with protected data".into(),
-                "a row lock needs a privilege that masking does not give",
-                "leave it out",
-            ));
-        }
+        // the server pushes a lock through to the table below, and asks there for the privilege
+        select.locking_clause.iter().try_for_each(locking)?;
         for item in &mut select.from_clause {
             self.from(item, false)?;
             self.within_bounds()?;
@@ -83,7 +92,7 @@ impl Masker<'_> {
         [larg, rarg].into_iter().flatten().try_for_each(|branch| self.select(branch))
     }
 
-    fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
+    pub(crate) fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
         let pg::WithClause { ctes, recursive: _, location: _ } = with;
         for cte in ctes {
             let Some(NodeEnum::CommonTableExpr(cte)) = &mut cte.node else {
@@ -107,16 +116,17 @@ impl Masker<'_> {
             if search_clause.is_some() || cycle_clause.is_some() {
                 return Err(refuse::construct("SEARCH or CYCLE"));
             }
-            match ctequery.as_ref().and_then(|query| query.node.as_ref()) {
+            match ctequery.as_mut().and_then(|query| query.node.as_mut()) {
                 Some(NodeEnum::SelectStmt(_)) => self.subquery(ctequery)?,
-                _ => return Err(refuse::write("a statement that writes, in WITH,")),
+                Some(statement) => _ = self.write(statement)?,
+                None => return Err(refuse::internal("a query is missing")),
             }
         }
         Ok(())
     }
 
     /// An item of `FROM`. Under a join with an alias of its own (`hidden`), its name is out of reach.
-    fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
+    pub(crate) fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
         let Some(kind) = &mut item.node else { return Err(refuse::internal("an item of FROM is missing")) };
         match kind {
             NodeEnum::RangeVar(relation) => {
@@ -128,7 +138,7 @@ impl Masker<'_> {
             NodeEnum::RangeSubselect(subselect) => {
                 let pg::RangeSubselect { lateral: _, subquery, alias } = &mut **subselect;
                 self.subquery(subquery)?;
-                self.other(alias.as_ref());
+                self.other(alias.as_ref().or(Some(&pg::Alias::default())));
                 Ok(())
             }
             NodeEnum::JoinExpr(join) => {
@@ -156,6 +166,7 @@ impl Masker<'_> {
                 Ok(())
             }
             NodeEnum::RangeFunction(functions) => {
+                in_step(functions);
                 let pg::RangeFunction { lateral: _, ordinality: _, is_rowsfrom: _, functions, alias, coldeflist } =
                     functions;
                 for function in functions {
@@ -171,8 +182,8 @@ impl Masker<'_> {
                     }
                 }
                 self.column_definitions(coldeflist)?;
-                let alias = alias.clone();
-                self.other(alias.as_ref());
+                let alias = alias.clone().unwrap_or_default();
+                self.other(Some(&alias));
                 Ok(())
             }
             NodeEnum::RangeTableSample(_) => Err(refusal(
@@ -206,13 +217,13 @@ impl Masker<'_> {
     }
 
     /// Anything in `FROM` with a name of its own that is not a relation.
-    fn other(&mut self, alias: Option<&pg::Alias>) {
+    pub(crate) fn other(&mut self, alias: Option<&pg::Alias>) {
         if let Some(alias) = alias {
             self.item(Item::other(&alias.aliasname));
         }
     }
 
-    fn item(&mut self, item: Item) {
+    pub(crate) fn item(&mut self, item: Item) {
         self.items += 1;
         if let Some(scope) = self.scopes.last_mut() {
             scope.push(item);
@@ -232,17 +243,26 @@ impl Masker<'_> {
             self.item(Item::other(&known_as));
             return Ok(None);
         }
-        let Some((name, relation)) = self.catalog.relation(schemaname, relname) else {
+        // what a view's text names without a schema is the server's own
+        let schema = if schemaname.is_empty() && self.views > 0 { PG_CATALOG } else { &**schemaname };
+        let Some((name, relation)) = self.catalog.relation(schema, relname) else {
             let name = if schemaname.is_empty() { relname.clone() } else { format!("{schemaname}.{relname}") };
             return Err(refuse::unknown_relation(&name));
         };
-        let mut query = self.source(&name, !*inh)?;
-        self.persons += usize::from(self.knows_subjects && self.is_about_persons(&name));
+        let is_view = relation.kind == 'v' && catalog_relation(&name.schema, &name.name).is_none();
+        let mut query = if is_view { self.view(&name, relation)? } else { self.source(&name, !*inh)? };
+        self.persons += usize::from(self.knows_subjects && !is_view && self.is_about_persons(&name));
         let primary_key_shown = relation.primary_key.iter().all(|number| {
             relation.columns.iter().any(|column| {
                 column.number == *number && source::column_as_stored(&name, column, relation, &self.protection)
             })
         });
+        if self.writes {
+            let hidden = |column: &&Column| !source::column_as_stored(&name, column, relation, &self.protection);
+            let hidden: Vec<String> =
+                relation.columns.iter().filter(hidden).map(|column| column.name.clone()).collect();
+            self.hidden_names.extend(hidden);
+        }
         let columns_renamed = alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
         let reachable = !hidden && !columns_renamed;
         let key = if !reachable || !primary_key_shown {
@@ -277,7 +297,7 @@ impl Masker<'_> {
     }
 
     /// The masked self of a relation, and a note that it is used.
-    fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
+    pub(crate) fn source(&mut self, name: &TableName, only: bool) -> Result<pg::SelectStmt, Refusal> {
         let key = (name.clone(), only);
         if let Some(source) = self.sources.get(&key) {
             self.put_in += source.size;
@@ -293,6 +313,55 @@ impl Masker<'_> {
         self.sources.insert(key, source);
         Ok(query)
     }
+}
+
+/// `FOR UPDATE OF alias`: it names items of `FROM`, which are no relations of their own.
+fn locking(clause: &Node) -> Result<(), Refusal> {
+    let Some(NodeEnum::LockingClause(pg::LockingClause { locked_rels, strength: _, wait_policy: _ })) = &clause.node
+    else {
+        return Err(refuse::internal("a lock is something else"));
+    };
+    let alias = |item: &Node| match &item.node {
+        Some(NodeEnum::RangeVar(item)) => {
+            item.catalogname.is_empty() && item.schemaname.is_empty() && item.alias.is_none()
+        }
+        _ => false,
+    };
+    if locked_rels.iter().all(alias) { Ok(()) } else { Err(refuse::construct("a schema in FOR UPDATE OF")) }
+}
+
+/// `unnest(a, b)` as the server reads it in `FROM`: `ROWS FROM (unnest(a), unnest(b))`. It does so only where the name has no
+/// schema, and a name that was checked has one.
+fn in_step(range: &mut pg::RangeFunction) {
+    let calls = range.functions.drain(..).flat_map(|function| each_alone(&function).unwrap_or_else(|| vec![function]));
+    let calls: Vec<Node> = calls.collect();
+    range.is_rowsfrom |= calls.len() > 1;
+    range.functions = calls;
+}
+
+fn each_alone(function: &Node) -> Option<Vec<Node>> {
+    let Some(NodeEnum::List(pair)) = &function.node else { return None };
+    let (call, columns) = pair.items.split_first()?;
+    let Some(NodeEnum::FuncCall(call)) = &call.node else { return None };
+    let plain = call.agg_order.is_empty()
+        && call.agg_filter.is_none()
+        && call.over.is_none()
+        && !(call.agg_star || call.agg_distinct || call.func_variadic);
+    let listed = columns.iter().any(|columns| columns.node.is_some());
+    if !matches!(super::names::parts(&call.funcname).as_deref(), Ok(["unnest"]))
+        || call.args.len() < 2
+        || !plain
+        || listed
+    {
+        return None;
+    }
+    let alone = |arg: &Node| {
+        let call = pg::FuncCall { args: vec![arg.clone()], ..(**call).clone() };
+        let mut items = vec![node(NodeEnum::FuncCall(Box::new(call)))];
+        items.extend(columns.iter().cloned());
+        node(NodeEnum::List(pg::List { items }))
+    };
+    Some(call.args.iter().map(alone).collect())
 }
 
 /// `SELECT <columns> FROM ONLY <relation>`, as `COPY relation (columns)` reads it.

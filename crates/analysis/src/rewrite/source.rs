@@ -70,7 +70,7 @@ pub(crate) fn source(
                 targets.push(shown);
             }
         } else {
-            let mask = mask(name, column, &listed, protection);
+            let mask = mask(name, column, &quoted(&column.name), &listed, protection);
             let redacted = mask.starts_with("NULL::") || protection.masker.unforeseen;
             masked_columns.insert(column.number, redacted);
             let mask = if redacted || !indexed(name, relation, column, only, protection.catalog) {
@@ -101,6 +101,37 @@ pub(crate) fn source(
             Ok(Source { query: *query, origins, size })
         }
         _ => Err(refuse::internal("the masked form of a relation does not parse")),
+    }
+}
+
+/// A row of `relation`, known as `alias`, as its masked self: a query without `FROM`, for a place where the row itself is at
+/// hand. And the names of the columns that are not as stored.
+pub(crate) fn row(
+    name: &TableName,
+    relation: &Relation,
+    alias: &str,
+    protection: &Protection<'_>,
+) -> Result<(SelectStmt, BTreeSet<String>), Refusal> {
+    let listed = listed(name, relation, protection)?;
+    let mut masked = BTreeSet::new();
+    let mut targets = Vec::with_capacity(relation.columns.len());
+    for column in &relation.columns {
+        let value = format!("{}.{}", quoted(alias), quoted(&column.name));
+        let shown = quoted(&column.name);
+        if as_stored(name, column, relation, &listed, protection) {
+            targets.push(match is_domain(column) {
+                true => format!("{value}::{} AS {shown}", base_type(column).sql()),
+                false => format!("{value} AS {shown}"),
+            });
+        } else {
+            masked.insert(column.name.clone());
+            targets.push(format!("{} AS {shown}", mask(name, column, &value, &listed, protection)));
+        }
+    }
+    let text = format!("SELECT {}", targets.join(", "));
+    match parse::tree(&text, Depth::of(&text)?)?.pop().and_then(|raw| raw.stmt?.node) {
+        Some(NodeEnum::SelectStmt(query)) => Ok((*query, masked)),
+        _ => Err(refuse::internal("the masked form of a row does not parse")),
     }
 }
 
@@ -296,10 +327,10 @@ fn listed_key(top: &TableName, relation: &Relation, protection: &Protection<'_>)
     ))
 }
 
-fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Protection<'_>) -> String {
+fn mask(name: &TableName, column: &Column, value: &str, listed: &Listed<'_>, protection: &Protection<'_>) -> String {
     if poisoned(column, protection) {
         // its own type would bring its casts along, and a coarser form would run them
-        return protection.masker.mask(Class::Unknown, Rung::Redacted, &column.name, &Type::builtin("text"));
+        return protection.masker.mask_of(Class::Unknown, Rung::Redacted, value, &Type::builtin("text"));
     }
     // a generated column that is not shown as stored has no coarser form: its expression is not known
     let rung = match protection.masks.rung(name, &column.name) {
@@ -310,7 +341,7 @@ fn mask(name: &TableName, column: &Column, listed: &Listed<'_>, protection: &Pro
         Class::None => Class::Unknown,
         class => class,
     };
-    protection.masker.mask(class, rung, &column.name, &base_type(column))
+    protection.masker.mask_of(class, rung, value, &base_type(column))
 }
 
 /// Whether an index could hand out the column's values, in the order of the index.
@@ -326,7 +357,7 @@ fn from_its_row(mask: &str) -> String {
     format!("CASE WHEN tableoid OPERATOR(pg_catalog.<>) '0'::pg_catalog.oid THEN {mask} END")
 }
 
-fn is_domain(column: &Column) -> bool {
+pub(crate) fn is_domain(column: &Column) -> bool {
     column.type_oid != column.base_oid
 }
 

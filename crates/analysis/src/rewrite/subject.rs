@@ -24,7 +24,7 @@ use crate::catalog::Column;
 use crate::output::Subjects;
 use crate::visit::{Visit, visit};
 
-/// What the added columns are called. Should an agent name it, it orders by what it may see.
+/// What the added columns are called.
 pub const COLUMN: &str = "chaperone subject";
 
 /// Tables of one query whose subjects are told.
@@ -49,35 +49,38 @@ impl Masker<'_> {
         if self.persons == 0 {
             return None;
         }
-        let mut told: Vec<(&Item, &TableName, &str)> = Vec::new();
+        let mut told: Vec<(&Item, &TableName, &Column)> = Vec::new();
         if let Some(grouped) = rows_of(select, &self.top) {
             for item in &self.top {
                 if let Some((table, column)) = self.subject(item)
-                    && grouped.as_ref().is_none_or(|grouped| grouped.names(&self.top, item, column))
+                    // where several values are equal, a group of them has more than one name
+                    && grouped.as_ref().is_none_or(|grouped| column.bytewise && grouped.names(&self.top, item, &column.name))
                     && told.len() < MOST
                 {
                     told.push((item, table, column));
                 }
             }
         }
-        if told.is_empty() || !moved(select, told.len()) {
+        if told.is_empty() || names_it(select) || !moved(select, &self.top, told.len()) {
             return self.untold();
         }
-        let columns = told.iter().map(|(_, table, column)| format!("{table}.{column}")).collect();
-        let enumerated = if told.len() == self.persons { Enumerated::All } else { Enumerated::Part };
+        let columns = told.iter().map(|(_, table, column)| format!("{table}.{}", column.name)).collect();
+        // a window shows values of rows that may not come out themselves
+        let whole = told.len() == self.persons && !has_windows(select);
+        let enumerated = if whole { Enumerated::All } else { Enumerated::Part };
         let added: Vec<Node> = told.into_iter().map(|(item, _, column)| as_text(&item.alias, column)).collect();
         select.target_list.splice(0..0, added);
         Some(Subjects { columns, enumerated })
     }
 
     /// The subject's column of an item of `FROM`, where it can be told.
-    fn subject<'i>(&'i self, item: &'i Item) -> Option<(&'i TableName, &'i str)> {
+    fn subject<'i>(&'i self, item: &'i Item) -> Option<(&'i TableName, &'i Column)> {
         let table = item.table.as_ref().filter(|_| item.reachable)?;
         let subject = self.protection.classification.get(table)?.subject_column()?;
         let relation = self.catalog.relations.get(table)?;
         let column = relation.columns.iter().find(|column| column.name == subject)?;
         let shown = source::column_as_stored(table, column, relation, &self.protection);
-        (shown && is_told(column)).then_some((table, subject))
+        (shown && is_told(column)).then_some((table, column))
     }
 }
 
@@ -162,7 +165,8 @@ impl Alike {
             let Some(NodeEnum::ResTarget(target)) = &target.node else { continue };
             let Some(Some(NodeEnum::ColumnRef(column))) = target.val.as_ref().map(|val| &val.node) else { continue };
             match &column.fields[..] {
-                [star] if is_star(star) => alike.star = true,
+                // what `USING` joins is one column of two
+                [star] if is_star(star) => alike.star = !select.from_clause.iter().any(merges),
                 [table, star] if is_star(star) => alike.stars.extend(text(table).map(str::to_owned)),
                 _ => alike.names.extend(group::column_name(column)),
             }
@@ -192,6 +196,18 @@ impl Alike {
     }
 }
 
+/// Whether an item of `FROM` makes one column of two.
+fn merges(item: &Node) -> bool {
+    match &item.node {
+        Some(NodeEnum::JoinExpr(join)) => {
+            join.is_natural
+                || !join.using_clause.is_empty()
+                || [&join.larg, &join.rarg].into_iter().flatten().any(|side| merges(side))
+        }
+        _ => false,
+    }
+}
+
 fn is_star(field: &Node) -> bool {
     matches!(field.node, Some(NodeEnum::AStar(_)))
 }
@@ -203,12 +219,21 @@ fn text(field: &Node) -> Option<&str> {
     }
 }
 
-/// `alias.column::text AS "chaperone subject"`
-fn as_text(alias: &str, column: &str) -> Node {
-    let reference = pg::ColumnRef { fields: vec![string(alias), string(column)], location: 0 };
+/// `alias.column::text AS "chaperone subject"`; of numbers that are equal, the same text.
+fn as_text(alias: &str, column: &Column) -> Node {
+    let reference = pg::ColumnRef { fields: vec![string(alias), string(&column.name)], location: 0 };
+    let reference = node(NodeEnum::ColumnRef(reference));
+    let value = match &*column.base.name {
+        "numeric" => node(NodeEnum::FuncCall(Box::new(pg::FuncCall {
+            funcname: vec![string(PG_CATALOG), string("trim_scale")],
+            args: vec![reference],
+            funcformat: pg::CoercionForm::CoerceExplicitCall as i32,
+            ..Default::default()
+        }))),
+        _ => reference,
+    };
     let ty = pg::TypeName { names: vec![string(PG_CATALOG), string("text")], typemod: -1, ..Default::default() };
-    let cast =
-        pg::TypeCast { arg: Some(Box::new(node(NodeEnum::ColumnRef(reference)))), type_name: Some(ty), location: 0 };
+    let cast = pg::TypeCast { arg: Some(Box::new(value)), type_name: Some(ty), location: 0 };
     node(NodeEnum::ResTarget(Box::new(pg::ResTarget {
         name: COLUMN.to_owned(),
         val: Some(Box::new(node(NodeEnum::TypeCast(Box::new(cast))))),
@@ -218,7 +243,7 @@ fn as_text(alias: &str, column: &str) -> Node {
 
 /// Output columns that are named by number are now further right; `false` where a number is none of an output column, so
 /// that what the database says of it must stay.
-fn moved(select: &mut pg::SelectStmt, by: usize) -> bool {
+fn moved(select: &mut pg::SelectStmt, items: &[Item], by: usize) -> bool {
     let starred = select.target_list.iter().any(|target| match &target.node {
         Some(NodeEnum::ResTarget(target)) => match target.val.as_ref().and_then(|val| val.node.as_ref()) {
             Some(NodeEnum::ColumnRef(column)) => column.fields.last().is_some_and(is_star),
@@ -227,9 +252,17 @@ fn moved(select: &mut pg::SelectStmt, by: usize) -> bool {
         },
         _ => false,
     });
-    let (Ok(by), Ok(columns)) = (i32::try_from(by), i32::try_from(select.target_list.len())) else { return false };
+    // a `*` is at least the columns that are known of
+    let known = if starred { items.iter().filter_map(|item| Some(item.columns.as_ref()?.len())).sum() } else { 0 };
+    let listed = select.target_list.len();
+    let least = if starred { known } else { listed };
+    let (Ok(by), Ok(least)) = (i32::try_from(by), i32::try_from(least)) else { return false };
     // PostgreSQL's limit of output columns, 1,664, is the agent's
-    if columns > 1_600 {
+    if known + listed + select.group_clause.len() + select.sort_clause.len() > 1_600 {
+        return false;
+    }
+    // (1, 2) are two numbers there
+    if select.group_clause.iter().any(|element| matches!(element.node, Some(NodeEnum::RowExpr(_)))) {
         return false;
     }
     let mut numbers: Vec<&mut i32> = Vec::new();
@@ -243,7 +276,7 @@ fn moved(select: &mut pg::SelectStmt, by: usize) -> bool {
             numbers.extend(number(element));
         }
     }
-    if numbers.iter().any(|number| **number < 1 || (!starred && **number > columns)) {
+    if numbers.iter().any(|number| **number < 1 || **number > least) {
         return false;
     }
     for number in numbers {
@@ -267,10 +300,52 @@ fn number(element: &mut Node) -> Option<&mut i32> {
 /// around it.
 fn aggregates(select: &pg::SelectStmt, items: &[Item]) -> bool {
     let mut found = Aggregates { items, found: false, calls: Vec::new(), reference: None, field: "", subqueries: 0 };
-    for list in [&select.target_list, &select.sort_clause, &select.window_clause] {
+    for list in [&select.target_list, &select.distinct_clause, &select.sort_clause, &select.window_clause] {
         list.iter().for_each(|node| visit(node, &mut found));
     }
     found.found
+}
+
+/// Whether a query calls a window function.
+fn has_windows(select: &pg::SelectStmt) -> bool {
+    let mut found = Looks { kind: "WindowDef", name: "", found: false };
+    for list in [&select.target_list, &select.distinct_clause, &select.sort_clause] {
+        list.iter().for_each(|node| visit(node, &mut found));
+    }
+    found.found
+}
+
+/// Whether a query has the name of the added columns in it.
+fn names_it(select: &pg::SelectStmt) -> bool {
+    let mut found = Looks { kind: "", name: COLUMN, found: false };
+    for list in [&select.target_list, &select.distinct_clause, &select.group_clause, &select.sort_clause] {
+        list.iter().for_each(|node| visit(node, &mut found));
+    }
+    found.found
+}
+
+/// Looks for a kind of node, or a name.
+struct Looks {
+    kind: &'static str,
+    name: &'static str,
+    found: bool,
+}
+
+impl Visit for Looks {
+    fn enter(&mut self, kind: &'static str) -> bool {
+        self.found |= kind == self.kind;
+        !self.found
+    }
+
+    fn field(&mut self, _: &'static str) {}
+
+    fn text(&mut self, value: &str) {
+        self.found |= !self.name.is_empty() && value == self.name;
+    }
+
+    fn number(&mut self, _: i64) {}
+
+    fn leave(&mut self, _: &'static str) {}
 }
 
 /// Looks for aggregates of the query whose `FROM` names `items`.

@@ -156,6 +156,11 @@ pub fn paper_catalog() -> Catalog {
         rows(&[&["clinic", "fn"], &["pg_catalog", "to_json"]]),
         rows(&[]),
         rows(&[]),
+        // views, constraints, triggers
+        rows(&[&["20004", " SELECT patient.id FROM clinic.patient WHERE (patient.last_name < 'M'::text);", "NULL"]]),
+        rows(&[&["20001", "u", "3", "0", ""], &["20002", "f", "2", "20001", "1"], &["20001", "c", "8 5", "0", ""]]),
+        rows(&[]),
+        // of extensions
         rows(&[]),
         rows(&[]),
         rows(&[]),

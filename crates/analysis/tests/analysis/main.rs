@@ -16,3 +16,5 @@ mod speed;
 mod statements;
 mod subjects;
 mod twins;
+mod views;
+mod writes;

@@ -20,7 +20,16 @@ const TOLD: &[(&str, &str, &str)] = &[
     ("SELECT a.id FROM patient a, patient b", "all", "patient.id patient.id"),
     ("SELECT 1 FROM patient WHERE id = 5", "all", "patient.id"),
     ("SELECT e.unit, r.beds FROM encounter e JOIN room r USING (room)", "all", "encounter.patient_id"),
-    ("SELECT id, row_number() OVER (ORDER BY id), sum(weight) OVER () FROM patient", "all", "patient.id"),
+    ("SELECT id, row_number() OVER (ORDER BY id), sum(weight) OVER () FROM patient", "part", "patient.id"),
+    ("SELECT string_agg(sex, ',') OVER () FROM patient LIMIT 1", "part", "patient.id"),
+    ("SELECT DISTINCT ON (count(*)) 1 FROM patient", "nothing", ""),
+    ("SELECT (SELECT max(generate_series)) FROM patient, generate_series(1, 3)", "nothing", ""),
+    ("SELECT unit, room, count(*) FROM encounter GROUP BY patient_id, (1, 2)", "nothing", ""),
+    ("SELECT id FROM patient ORDER BY \"chaperone subject\"", "nothing", ""),
+    ("SELECT sex AS \"chaperone subject\" FROM patient ORDER BY \"chaperone subject\"", "nothing", ""),
+    ("SELECT * FROM patient ORDER BY 99", "nothing", ""),
+    ("SELECT * FROM encounter ORDER BY 7", "all", "encounter.patient_id"),
+    ("SELECT DISTINCT * FROM encounter FULL JOIN patient USING (id)", "nothing", ""),
     ("SELECT DISTINCT patient_id FROM encounter", "all", "encounter.patient_id"),
     ("SELECT DISTINCT * FROM encounter", "all", "encounter.patient_id"),
     ("SELECT DISTINCT e.*, 1 FROM encounter e", "all", "encounter.patient_id"),
@@ -149,6 +158,51 @@ async fn answers_are_the_same_and_every_row_says_whose_it_is() {
     assert_eq!(subjects.into_iter().collect::<Vec<_>>(), ["2", "3"]);
     println!("{told} statements said whose rows they returned");
     assert!(told > 80, "{told}");
+}
+
+/// Whatever type names them.
+#[tokio::test]
+async fn a_subject_of_any_type() {
+    let cluster = cluster();
+    cluster
+        .psql_in(
+            "ada",
+            "CREATE TABLE clinic.key (i2 int2, i4 int4, i8 int8, n numeric, t text, v varchar(9), c char(4), u uuid, d clinic.wing);
+             INSERT INTO clinic.key SELECT i, i, i, CASE i WHEN 3 THEN 2.00 ELSE i END, i, i, i, ('00000000-0000-0000-0000-00000000000' || i)::uuid, i FROM generate_series(1, 5) i;
+             GRANT SELECT ON clinic.key TO agent",
+        )
+        .unwrap();
+    let session = Session::open(&cluster, "ada", "clinic, public").await;
+    let key = TableName::new("clinic", "key");
+    let mut plain = clinic::clinic();
+    for column in ["i2", "i4", "i8", "n", "t", "v", "c", "u", "d"] {
+        plain
+            .classification
+            .entry(key.clone())
+            .or_default()
+            .columns
+            .insert(column.to_owned(), chaperone_model::Class::None);
+        plain.masks.set(&key, column, Rung::Raw);
+    }
+    for (column, different) in
+        [("i2", 5), ("i4", 5), ("i8", 5), ("n", 4), ("t", 5), ("v", 5), ("c", 5), ("u", 5), ("d", 5)]
+    {
+        let mut with = Clinic { classification: plain.classification.clone(), masks: plain.masks.clone() };
+        let subject = chaperone_model::Subject::Column(column.to_owned());
+        with.classification.get_mut(&key).unwrap().subject = Some(subject);
+        for sql in [
+            "SELECT i4 FROM clinic.key ORDER BY 1".to_owned(),
+            format!("SELECT DISTINCT {column} FROM clinic.key ORDER BY 1"),
+            format!("SELECT {column}, count(*) FROM clinic.key GROUP BY 1 ORDER BY 1"),
+        ] {
+            let (expected, _) = session.run_in(&plain, &sql).await;
+            assert!(session.subjects.borrow().is_empty());
+            let (actual, answered) = session.run_in(&with, &sql).await;
+            assert!(answered, "{sql}: {actual}");
+            assert_eq!(actual, expected, "{column}: {sql}");
+            assert_eq!(std::mem::take(&mut *session.subjects.borrow_mut()).len(), different, "{column}: {sql}");
+        }
+    }
 }
 
 /// The list of aggregates against the server's own.

@@ -61,9 +61,11 @@ impl Session {
     }
 
     /// What an agent would see of one statement that was let through.
-    async fn answer(&self, sql: &str, output: &Output) -> String {
+    async fn answer(&self, sql: &str, output: Option<&Output>) -> String {
         let mut seen = String::new();
-        if let Returns::Rows { .. } = output.returns
+        let hidden = output.map_or(0, Output::hidden);
+        if let Some(output) = output
+            && output.returns != Returns::NoRows
             && !sql.starts_with("FETCH")
             && !sql.starts_with("SHOW")
         {
@@ -95,7 +97,7 @@ impl Session {
                 for message in messages {
                     match message {
                         SimpleQueryMessage::Row(row) => {
-                            let hidden = if row.is_empty() { 0 } else { output.hidden() };
+                            let hidden = hidden.min(row.len());
                             self.subjects
                                 .borrow_mut()
                                 .extend((0..hidden).filter_map(|i| row.get(i).map(str::to_owned)));
@@ -129,7 +131,7 @@ impl Session {
         for i in 0..statements.len() {
             match rewrite(&statements, i, &protection) {
                 Ok(rewritten) => {
-                    let answer = self.answer(&rewritten.text, &rewritten.output).await;
+                    let answer = self.answer(&rewritten.text, Some(&rewritten.output)).await;
                     answered &= !answer.starts_with("error");
                     seen.push_str(&answer);
                 }
@@ -146,6 +148,18 @@ impl Session {
             .await
             .unwrap();
         (seen, answered)
+    }
+}
+
+impl Session {
+    /// The same text without any rewriting, as it is shown by [`Session::run`].
+    pub async fn direct(&self, sql: &str) -> String {
+        let mut seen = String::new();
+        for sql in sql.split("; ") {
+            seen.push_str(&self.answer(sql, None).await);
+        }
+        _ = self.client.batch_execute("ROLLBACK").await;
+        seen
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod bad_input;
 mod clients;
+mod clinical;
 mod crash;
 mod discover;
 mod hostile;
 mod old_server;
 mod operator;
+mod prepared;
 mod protocol;
 mod stage;
 mod subjects;

@@ -45,6 +45,7 @@ SELECT id, unit, room FROM clinic.encounter GROUP BY id
 SELECT e.id, e.unit, count(*) FROM clinic.encounter e JOIN clinic.room r ON r.room = e.room GROUP BY e.id HAVING max(r.beds) > 1 ORDER BY e.room
 SELECT e.*, count(*) FROM clinic.encounter e GROUP BY 1
 SELECT e.id, e.unit FROM clinic.encounter e GROUP BY GROUPING SETS (e.id)
+SELECT e.id, e.unit, e.room, e.patient_id FROM clinic.encounter e GROUP BY e.id, ROLLUP (e.room, (e.patient_id))
 -- locks, samples, writes
 SELECT * FROM room FOR UPDATE
 SELECT * FROM room TABLESAMPLE SYSTEM (10)
@@ -114,6 +115,8 @@ DEALLOCATE ALL
 VALUES (1, 'a'), (2, 'b')
 SELECT last_name FROM clinic.patient UNION SELECT unit FROM clinic.encounter ORDER BY 1 LIMIT 5
 SELECT * FROM generate_series(1, 3) g(x) CROSS JOIN unnest(ARRAY[1, 2]) WITH ORDINALITY AS u(y, n)
+SELECT u.y, u.z, u.n FROM unnest(ARRAY[1, 2], ARRAY['a']) WITH ORDINALITY AS u(y, z, n)
+SELECT * FROM ROWS FROM (unnest(ARRAY[1], ARRAY[2]), generate_series(1, 3)) AS u(y, z, n)
 SELECT * FROM json_to_recordset('[]') AS x(a int, b text)
 SELECT * FROM json_to_recordset('[]') AS x(a clinic.probe)
 SELECT XMLELEMENT(NAME a)

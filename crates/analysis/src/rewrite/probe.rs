@@ -1,0 +1,124 @@
+//! Whether a write would tell something by succeeding (rule R14).
+//!
+//! `UPDATE patient SET died = '1960-01-01' WHERE id = 5` fails where `CHECK (died >= dob)` does: so it compares a hidden birth
+//! with a date of the agent's choice. So do unique indexes, exclusions, foreign keys and expressions of indexes. Such a
+//! write needs the permission `probe` on the hidden columns.
+
+use std::collections::BTreeSet;
+
+use chaperone_model::{Refusal, TableName};
+
+use super::refuse::{self, refusal};
+use super::{Masker, source};
+use crate::catalog::{Compared, Relation};
+
+/// What a write does to rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// New rows.
+    Inserted,
+    /// These columns of rows that are there.
+    Updated(BTreeSet<String>),
+    /// Rows are gone.
+    Deleted,
+}
+
+/// Partitions of partitions.
+const DEEPEST: usize = 16;
+
+impl Masker<'_> {
+    /// Whether rows of a table may be written so.
+    pub(super) fn probes(&self, name: &TableName, written: &Written) -> Result<(), Refusal> {
+        self.probes_in(name, name, written, DEEPEST)
+    }
+
+    fn probes_in(&self, top: &TableName, name: &TableName, written: &Written, deep: usize) -> Result<(), Refusal> {
+        let Some(relation) = self.catalog.relations.get(name).filter(|_| deep > 0) else {
+            return Err(refuse::internal("a table to write to is not in the catalog"));
+        };
+        let triggers = |name: &TableName| {
+            refuse::refusal(
+                "masking.trigger",
+                format!("table `{name}` cannot be written to through this connection"),
+                "it has a trigger, whose code could read protected columns and tell of them",
+                "ask the connection's owner for another way to write",
+            )
+        };
+        if relation.has_triggers {
+            return Err(triggers(name));
+        }
+        if relation.has_rules {
+            return Err(refuse::relation(
+                &name.to_string(),
+                "it has rewrite rules",
+                "ask the connection's owner for another way",
+            ));
+        }
+        for compared in &relation.compared {
+            if let Some(hidden) = self.told_by(top, relation, compared, written) {
+                return Err(refusal(
+                    "masking.probe",
+                    format!("whether this write succeeds would tell something of `{hidden}`, which is protected"),
+                    "a constraint or an index compares it with what is written",
+                    "leave the columns of that constraint as they are; whoever keeps the policies can permit `probe` on \
+                     the protected column",
+                ));
+            }
+            // a foreign key may change or remove the rows that refer to this one
+            if compared.kind == 'r'
+                && *written != Written::Inserted
+                && let Some((child, _)) = &compared.with
+                && self.catalog.relations.get(child).is_none_or(|child| child.has_triggers)
+            {
+                return Err(triggers(child));
+            }
+        }
+        let children = self.catalog.children.get(name).map(Vec::as_slice).unwrap_or_default();
+        children.iter().try_for_each(|child| self.probes_in(top, child, written, deep - 1))
+    }
+
+    /// A hidden column that a comparison tells of, if one does. Columns of a partition are those of the table that it is
+    /// of (`top`), by name.
+    fn told_by(&self, top: &TableName, relation: &Relation, compared: &Compared, written: &Written) -> Option<String> {
+        let of = |relation: &Relation, number: i16| {
+            relation.columns.iter().find(|column| column.number == number).map(|column| column.name.clone())
+        };
+        let concerned = match (written, compared.kind) {
+            // these look at nothing but the new row
+            (Written::Inserted, 'c' | 'e' | 'r') => false,
+            (Written::Inserted, _) => true,
+            (Written::Deleted, kind) => kind == 'r',
+            (Written::Updated(written), _) => compared
+                .columns
+                .iter()
+                .any(|number| *number == 0 || of(relation, *number).is_none_or(|name| written.contains(&name))),
+        };
+        if !concerned {
+            return None;
+        }
+        match (compared.kind, &compared.with) {
+            ('f' | 'r', Some((other, columns))) => match self.catalog.relations.get(other) {
+                Some(relation) => self.hidden_of(other, relation, columns),
+                None => Some(other.to_string()),
+            },
+            ('f' | 'r', None) => Some(top.to_string()),
+            _ => self.hidden_of(top, relation, &compared.columns),
+        }
+    }
+
+    /// The first of some columns of `relation`, which is `name` or a part of it, that is hidden and must not be probed.
+    fn hidden_of(&self, name: &TableName, relation: &Relation, columns: &[i16]) -> Option<String> {
+        let hidden = |number: &i16| {
+            let Some(column) = relation.columns.iter().find(|column| column.number == *number) else {
+                // an expression; its columns are listed beside it, where they are known
+                return (columns.len() == 1).then(|| name.to_string());
+            };
+            let own = self.catalog.relations.get(name);
+            let own = own.and_then(|own| Some((own, own.columns.iter().find(|live| live.name == column.name)?)));
+            let shown = own.is_some_and(|(own, live)| source::column_as_stored(name, live, own, &self.protection))
+                || self.protection.masks.may_probe(name, &column.name);
+            (!shown).then(|| format!("{name}.{}", column.name))
+        };
+        columns.iter().find_map(hidden)
+    }
+}

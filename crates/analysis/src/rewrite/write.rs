@@ -1,0 +1,534 @@
+//! Statements that write: their targets keep their place, and what looks at a target's rows looks at masked ones
+//! ([`super::target`]). What a write may tell by succeeding is looked at in [`super::probe`].
+//!
+//! A mask must not come to stand in a table: values that are made of masked columns are refused. Where a column is
+//! written that the session does not see as stored, and what is written is what it sees of it, the stored value stays:
+//! so a program that reads a row and writes all of it back destroys nothing.
+
+use std::collections::BTreeSet;
+
+use chaperone_model::{Refusal, Rung};
+use pg_query::protobuf::{self as pg, AExprKind, CmdType, MergeMatchKind, NullTestType, OnConflictAction};
+use pg_query::{Node, NodeEnum};
+
+use super::probe::Written;
+use super::refuse::{self, refusal};
+use super::target::{References, Target};
+use super::{Item, Masker, expected_of, group, node};
+use crate::output::Expected;
+use crate::visit::{Visit, visit};
+
+/// The columns that a write returns, where it returns any; `None` within where the server decides.
+type Returned = Option<Option<Vec<Expected>>>;
+
+impl Masker<'_> {
+    /// A statement that writes.
+    pub(super) fn write(&mut self, statement: &mut NodeEnum) -> Result<Returned, Refusal> {
+        self.scopes.push(Vec::new());
+        self.wanted.push(Vec::new());
+        let done = match statement {
+            NodeEnum::InsertStmt(insert) => self.insert(insert),
+            NodeEnum::UpdateStmt(update) => self.update(update),
+            NodeEnum::DeleteStmt(delete) => self.delete(delete),
+            NodeEnum::MergeStmt(merge) => self.merge(merge),
+            other => Err(refuse::construct(&format!("`{}` in WITH", crate::visit::kind_of(other)))),
+        };
+        self.wanted.pop();
+        self.scopes.pop();
+        done
+    }
+
+    fn update(&mut self, update: &mut pg::UpdateStmt) -> Result<Returned, Refusal> {
+        let pg::UpdateStmt { relation, target_list, where_clause, from_clause, returning_clause, with_clause } = update;
+        let as_sent = (from_clause.clone(), with_clause.clone());
+        with_clause.as_mut().map_or(Ok(()), |with| self.with(with))?;
+        let target = self.target(named(relation)?)?;
+        for item in from_clause.iter_mut() {
+            self.from(item, false)?;
+        }
+        let tainted = self.shows_masked(&as_sent.0) || self.shows_masked(&as_sent.1);
+        let written = self.assignments(target_list, &target, tainted)?;
+        self.may_write(&target, &Written::Updated(written))?;
+        self.rows(where_clause, &target)?;
+        self.returning(returning_clause, &target, from_clause)
+    }
+
+    fn delete(&mut self, delete: &mut pg::DeleteStmt) -> Result<Returned, Refusal> {
+        let pg::DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = delete;
+        with_clause.as_mut().map_or(Ok(()), |with| self.with(with))?;
+        let target = self.target(named(relation)?)?;
+        for item in using_clause.iter_mut() {
+            self.from(item, false)?;
+        }
+        self.may_write(&target, &Written::Deleted)?;
+        self.rows(where_clause, &target)?;
+        self.returning(returning_clause, &target, using_clause)
+    }
+
+    fn insert(&mut self, insert: &mut pg::InsertStmt) -> Result<Returned, Refusal> {
+        let pg::InsertStmt {
+            relation,
+            cols,
+            select_stmt,
+            on_conflict_clause,
+            returning_clause,
+            with_clause,
+            r#override: _,
+        } = insert;
+        let as_sent = (select_stmt.clone(), with_clause.clone());
+        with_clause.as_mut().map_or(Ok(()), |with| self.with(with))?;
+        if select_stmt.is_some() {
+            self.subquery(select_stmt)?;
+        }
+        // the rows to insert cannot see the target
+        let mut target = self.target(named(relation)?)?;
+        if self.shows_masked(&as_sent.0) || self.shows_masked(&as_sent.1) {
+            return Err(echo("what is inserted"));
+        }
+        let columns = match cols.is_empty() {
+            true => target.columns.clone(),
+            false => cols.iter().map(assigned).collect::<Result<_, _>>()?,
+        };
+        for column in &columns {
+            self.may_hold(&target, column)?;
+        }
+        self.may_write(&target, &Written::Inserted)?;
+        if let Some(conflict) = on_conflict_clause {
+            self.on_conflict(conflict, &mut target)?;
+        }
+        self.returning(returning_clause, &target, &[])
+    }
+
+    fn on_conflict(&mut self, conflict: &mut pg::OnConflictClause, target: &mut Target) -> Result<(), Refusal> {
+        let pg::OnConflictClause { action, infer, target_list, where_clause, location: _ } = conflict;
+        if let Some(infer) = infer {
+            let pg::InferClause { index_elems, where_clause, conname: _, location: _ } = &mut **infer;
+            for element in index_elems {
+                let Some(NodeEnum::IndexElem(element)) = &element.node else {
+                    return Err(refuse::internal("an index's element is something else"));
+                };
+                if element.expr.is_some() || !element.opclass.is_empty() || !element.opclassopts.is_empty() {
+                    return Err(refuse::construct("ON CONFLICT with an expression"));
+                }
+            }
+            if let Some(predicate) = where_clause {
+                self.expression(predicate)?;
+                if !target.shows_through(predicate) {
+                    return Err(refuse::construct("ON CONFLICT with a condition on masked columns"));
+                }
+            }
+        }
+        if *action != OnConflictAction::OnconflictUpdate as i32 {
+            return Ok(());
+        }
+        if target.alias == EXCLUDED {
+            return Err(refuse::construct("a target called `excluded`"));
+        }
+        self.item(Item::other(EXCLUDED));
+        target.excluded = true;
+        let written = self.assignments(target_list, target, false)?;
+        self.may_write(target, &Written::Updated(written))?;
+        self.condition(where_clause, target)?;
+        target.excluded = false;
+        Ok(())
+    }
+
+    fn merge(&mut self, merge: &mut pg::MergeStmt) -> Result<Returned, Refusal> {
+        let pg::MergeStmt {
+            relation,
+            source_relation,
+            join_condition,
+            merge_when_clauses,
+            returning_clause,
+            with_clause,
+        } = merge;
+        let as_sent = (source_relation.clone(), with_clause.clone());
+        with_clause.as_mut().map_or(Ok(()), |with| self.with(with))?;
+        let target = self.target(named(relation)?)?;
+        let Some(source) = source_relation else { return Err(refuse::internal("MERGE has no source")) };
+        self.from(source, false)?;
+        let tainted = self.shows_masked(&as_sent.0) || self.shows_masked(&as_sent.1);
+        let Some(join) = join_condition else { return Err(refuse::internal("MERGE has no condition")) };
+        self.expression(join)?;
+        if !target.shows_through(join) {
+            return Err(refusal(
+                "masking.merge",
+                "MERGE … ON a masked column of its target is not supported".into(),
+                "each row of the source would be compared with each row of the target",
+                "join on columns that are not masked, and put the rest into WHEN … AND",
+            ));
+        }
+        for clause in merge_when_clauses {
+            let Some(NodeEnum::MergeWhenClause(clause)) = &mut clause.node else {
+                return Err(refuse::internal("a clause of MERGE is something else"));
+            };
+            self.when(clause, &target, tainted)?;
+        }
+        self.returning(returning_clause, &target, std::slice::from_ref(source))
+    }
+
+    fn when(&mut self, clause: &mut pg::MergeWhenClause, target: &Target, tainted: bool) -> Result<(), Refusal> {
+        let pg::MergeWhenClause { match_kind, command_type, r#override: _, condition, target_list, values } = clause;
+        match MergeMatchKind::try_from(*match_kind) {
+            Ok(MergeMatchKind::MergeWhenMatched | MergeMatchKind::MergeWhenNotMatchedBySource) => {
+                self.condition(condition, target)?;
+            }
+            // there is no row of the target here, and the server lets nobody name one
+            Ok(MergeMatchKind::MergeWhenNotMatchedByTarget) => {
+                self.optional(condition)?;
+                if let Some(condition) = condition {
+                    self.wrap(condition, target)?;
+                }
+            }
+            Ok(MergeMatchKind::Undefined) | Err(_) => return Err(refuse::construct("a clause of MERGE")),
+        }
+        match CmdType::try_from(*command_type) {
+            Ok(CmdType::CmdUpdate) => {
+                let written = self.assignments(target_list, target, tainted)?;
+                self.may_write(target, &Written::Updated(written))
+            }
+            Ok(CmdType::CmdDelete) => self.may_write(target, &Written::Deleted),
+            Ok(CmdType::CmdInsert) => {
+                let as_sent = values.clone();
+                self.expressions(values)?;
+                as_sent.iter().try_for_each(|value| self.no_mask(value, target, tainted))?;
+                let columns: Vec<String> = match target_list.is_empty() {
+                    true => target.columns.clone(),
+                    false => target_list.iter().map(assigned).collect::<Result<_, _>>()?,
+                };
+                columns.iter().try_for_each(|column| self.may_hold(target, column))?;
+                self.may_write(target, &Written::Inserted)
+            }
+            Ok(CmdType::CmdNothing) => Ok(()),
+            _ => Err(refuse::construct("a clause of MERGE")),
+        }
+    }
+
+    /// Which rows: a condition, or where a cursor is.
+    fn rows(&mut self, condition: &mut Option<Box<Node>>, target: &Target) -> Result<(), Refusal> {
+        match condition.as_ref().and_then(|condition| condition.node.as_ref()) {
+            // the cursor was declared by a statement that was masked, and is at a row of it
+            Some(NodeEnum::CurrentOfExpr(current)) if current.cursor_param == 0 => Ok(()),
+            _ => self.condition(condition, target),
+        }
+    }
+
+    /// `SET`: the columns that are written.
+    fn assignments(&mut self, list: &mut [Node], target: &Target, tainted: bool) -> Result<BTreeSet<String>, Refusal> {
+        one_by_one(list)?;
+        let mut written = BTreeSet::new();
+        for assignment in list {
+            let column = assigned(assignment)?;
+            let Some(NodeEnum::ResTarget(assignment)) = &mut assignment.node else {
+                return Err(refuse::internal("an assignment is something else"));
+            };
+            let Some(value) = &mut assignment.val else { return Err(refuse::internal("an assignment has no value")) };
+            let as_sent = value.clone();
+            self.expression(value)?;
+            self.no_mask(&as_sent, target, tainted)?;
+            self.may_hold(target, &column)?;
+            self.wrap(value, target)?;
+            if target.masked.contains(&column) && !matches!(value.node, Some(NodeEnum::SetToDefault(_))) {
+                self.guard(value, target, &column)?;
+            }
+            written.insert(column);
+        }
+        Ok(written)
+    }
+
+    /// A value must not be made of masks.
+    fn no_mask(&self, value: &Node, target: &Target, tainted: bool) -> Result<(), Refusal> {
+        let names = References::of(value, target.excluded);
+        let is_whole = |name: &String| {
+            let mut items = self.scopes.iter().flatten();
+            items.any(|item| item.alias == *name && item.columns.as_ref().is_none_or(|columns| !columns.contains(name)))
+        };
+        let whole = names.names.iter().any(|name| matches!(&name[..], [name] if is_whole(name)));
+        // what comes out of a query that shows masks is one, whatever it is called
+        let derived = tainted && names.names.iter().any(|name| name.first() != Some(&target.alias));
+        if whole || derived || self.shown(value, target.excluded) { Err(echo("what is written")) } else { Ok(()) }
+    }
+
+    /// Whether queries, as they were sent, show something of a masked column; names in their conditions do not count.
+    fn shows_masked<T: serde::Serialize + ?Sized>(&self, part: &T) -> bool {
+        self.shown(part, false)
+    }
+
+    fn shown<T: serde::Serialize + ?Sized>(&self, part: &T, excluded: bool) -> bool {
+        let mut shown = Shown { hidden: &self.hidden_names, path: Vec::new(), open: None, found: false, excluded };
+        visit(part, &mut shown);
+        shown.found
+    }
+
+    /// Whether a value of the agent's may come to stand in a column.
+    fn may_hold(&self, target: &Target, column: &str) -> Result<(), Refusal> {
+        let token = self.protection.masks.rung(&target.name, column) == Rung::Token;
+        if token && !self.protection.masks.may_probe(&target.name, column) {
+            return Err(refusal(
+                "masking.dictionary",
+                format!("`{}.{column}` is shown as tokens, so nothing may be written to it", target.name),
+                "who may write values and read their tokens can find out which token is whose",
+                "leave the column out; whoever keeps the policies can permit `probe` on it",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keeps the stored value where what is written is what the session sees of it.
+    fn guard(&mut self, value: &mut Node, target: &Target, column: &str) -> Result<(), Refusal> {
+        if matches!(&value.node, Some(NodeEnum::AConst(constant)) if constant.isnull) {
+            return Err(refusal(
+                "masking.echo",
+                format!("`{}.{column}` cannot be set to NULL by who does not see it as stored", target.name),
+                "NULL is what is shown in its place, so that it may be a mask that comes back",
+                "leave the column as it is",
+            ));
+        }
+        let relation = self.relation_of(target);
+        let live = relation.and_then(|relation| relation.columns.iter().find(|live| live.name == column));
+        let Some(live) = live else { return Err(refuse::internal("a column to write to is not in the catalog")) };
+        let redacted = !group::has_equality(live)
+            || self.protection.masks.rung(&target.name, column) == Rung::Redacted
+            || live.generated_from.is_some();
+        let new = Box::new(value.clone());
+        let same = if redacted {
+            NodeEnum::NullTest(Box::new(pg::NullTest {
+                arg: Some(new.clone()),
+                nulltesttype: NullTestType::IsNull as i32,
+                ..Default::default()
+            }))
+        } else {
+            self.implied_operator("=")?;
+            let mut mask = target.column(column);
+            self.wrap(&mut mask, target)?;
+            NodeEnum::AExpr(Box::new(pg::AExpr {
+                kind: AExprKind::AexprNotDistinct as i32,
+                name: vec![super::string("=")],
+                lexpr: Some(new.clone()),
+                rexpr: Some(Box::new(mask)),
+                ..Default::default()
+            }))
+        };
+        let when = pg::CaseWhen {
+            expr: Some(Box::new(node(same))),
+            result: Some(Box::new(target.column(column))),
+            ..Default::default()
+        };
+        let guard = pg::CaseExpr {
+            args: vec![node(NodeEnum::CaseWhen(Box::new(when)))],
+            defresult: Some(new),
+            ..Default::default()
+        };
+        self.put_in += super::proof::size(&guard);
+        self.within_bounds()?;
+        self.guards.push(guard.clone());
+        *value = node(NodeEnum::CaseExpr(Box::new(guard)));
+        Ok(())
+    }
+
+    /// `RETURNING`: rows as they are now, masked.
+    fn returning(
+        &mut self,
+        clause: &mut Option<pg::ReturningClause>,
+        target: &Target,
+        from: &[Node],
+    ) -> Result<Returned, Refusal> {
+        let Some(pg::ReturningClause { options, exprs }) = clause else { return Ok(None) };
+        if !options.is_empty() {
+            return Err(refuse::construct("RETURNING WITH"));
+        }
+        let mut list = Vec::with_capacity(exprs.len());
+        for mut expr in std::mem::take(exprs) {
+            self.expression(&mut expr)?;
+            let Some(NodeEnum::ResTarget(returned)) = &mut expr.node else {
+                return Err(refuse::internal("RETURNING holds something else"));
+            };
+            let Some(value) = &mut returned.val else { return Err(refuse::internal("RETURNING holds nothing")) };
+            self.no_old_or_new(value, target)?;
+            match star_of(value) {
+                Some(None) => {
+                    self.all_columns(target, &mut list)?;
+                    for item in from {
+                        list.extend(all_of(item)?);
+                    }
+                }
+                Some(Some(alias)) if alias == target.alias => self.all_columns(target, &mut list)?,
+                Some(Some(_)) => list.push(expr),
+                None => {
+                    self.wrap(value, target)?;
+                    list.push(expr);
+                }
+            }
+        }
+        *exprs = list;
+        Ok(Some(expected_of(exprs)))
+    }
+
+    /// `target.*`, column by column: a query in brackets has no star.
+    fn all_columns(&mut self, target: &Target, list: &mut Vec<Node>) -> Result<(), Refusal> {
+        for column in &target.columns {
+            let mut value = target.column(column);
+            self.wrap(&mut value, target)?;
+            let returned = pg::ResTarget { name: column.clone(), val: Some(Box::new(value)), ..Default::default() };
+            list.push(node(NodeEnum::ResTarget(Box::new(returned))));
+        }
+        Ok(())
+    }
+
+    /// From version 18 on `old` and `new` are rows as stored (PostgreSQL manual, 6.4).
+    fn no_old_or_new(&self, value: &Node, target: &Target) -> Result<(), Refusal> {
+        let names = References::of(value, false);
+        let is_row = |name: &String| {
+            (name == "old" || name == "new")
+                && !self.scopes.last().is_some_and(|items| items.iter().any(|item| item.alias == *name))
+        };
+        let found = names.names.iter().any(|reference| match &reference[..] {
+            [name] => is_row(name) && !target.columns.contains(name),
+            [first, ..] => is_row(first),
+            [] => false,
+        });
+        if found { Err(refuse::construct("`old` or `new` in RETURNING")) } else { Ok(()) }
+    }
+}
+
+/// The row that was to be inserted, in `ON CONFLICT DO UPDATE`.
+pub(super) const EXCLUDED: &str = "excluded";
+
+fn named(relation: &mut Option<pg::RangeVar>) -> Result<&mut pg::RangeVar, Refusal> {
+    relation.as_mut().ok_or_else(|| refuse::internal("a write has no target"))
+}
+
+fn echo(what: &str) -> Refusal {
+    refusal(
+        "masking.echo",
+        format!("{what} would be a mask, not what is stored"),
+        "a value is made of a column that is masked for this session, and would take the place of a real one",
+        "write values of your own, and name the columns that you see as stored",
+    )
+}
+
+/// The column that an assignment is to.
+fn assigned(assignment: &Node) -> Result<String, Refusal> {
+    match &assignment.node {
+        Some(NodeEnum::ResTarget(target)) if target.indirection.is_empty() => Ok(target.name.clone()),
+        Some(NodeEnum::ResTarget(_)) => Err(refuse::construct("an assignment to a part of a column")),
+        _ => Err(refuse::internal("an assignment is something else")),
+    }
+}
+
+/// `SET (a, b) = (1, 2)` as `SET a = 1, b = 2`.
+fn one_by_one(list: &mut [Node]) -> Result<(), Refusal> {
+    for assignment in list {
+        let Some(NodeEnum::ResTarget(target)) = &mut assignment.node else { continue };
+        let value = match target.val.as_mut().and_then(|val| val.node.as_mut()) {
+            Some(NodeEnum::MultiAssignRef(part)) => {
+                let source = part.source.take().and_then(|source| source.node);
+                let number = usize::try_from(part.colno).ok().and_then(|number| number.checked_sub(1));
+                match (source, number) {
+                    (Some(NodeEnum::RowExpr(row)), Some(number))
+                        if usize::try_from(part.ncolumns).ok() == Some(row.args.len()) =>
+                    {
+                        row.args.into_iter().nth(number)
+                    }
+                    _ => return Err(refuse::construct("an assignment of a row that is not written out")),
+                }
+            }
+            _ => continue,
+        };
+        target.val = value.map(Box::new);
+    }
+    Ok(())
+}
+
+/// Whether an expression is `*` (`Some(None)`) or `alias.*`.
+fn star_of(value: &Node) -> Option<Option<String>> {
+    let Some(NodeEnum::ColumnRef(column)) = &value.node else { return None };
+    let is_star = |field: &Node| matches!(field.node, Some(NodeEnum::AStar(_)));
+    match &column.fields[..] {
+        [star] if is_star(star) => Some(None),
+        [alias, star] if is_star(star) => match &alias.node {
+            Some(NodeEnum::String(alias)) => Some(Some(alias.sval.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `alias.*` of an item of `FROM`.
+fn all_of(item: &Node) -> Result<Option<Node>, Refusal> {
+    let alias = match &item.node {
+        Some(NodeEnum::RangeSubselect(item)) => item.alias.as_ref().map(|alias| alias.aliasname.clone()),
+        Some(NodeEnum::RangeFunction(item)) => item.alias.as_ref().map(|alias| alias.aliasname.clone()),
+        Some(NodeEnum::RangeVar(item)) => {
+            Some(item.alias.as_ref().map_or(&item.relname, |alias| &alias.aliasname).clone())
+        }
+        _ => None,
+    };
+    let Some(alias) = alias else {
+        return Err(refuse::construct("`RETURNING *` with a join"));
+    };
+    let star = node(NodeEnum::AStar(pg::AStar {}));
+    let value = node(NodeEnum::ColumnRef(pg::ColumnRef { fields: vec![super::string(&alias), star], location: 0 }));
+    Ok(Some(node(NodeEnum::ResTarget(Box::new(pg::ResTarget { val: Some(Box::new(value)), ..Default::default() })))))
+}
+
+/// Looks for masked columns in what queries show.
+struct Shown<'h> {
+    hidden: &'h BTreeSet<String>,
+    /// The structs and fields around this place.
+    path: Vec<(&'static str, &'static str)>,
+    open: Option<Vec<String>>,
+    found: bool,
+    /// `excluded.column` is a value of the agent's own.
+    excluded: bool,
+}
+
+impl Shown<'_> {
+    /// Whether what stands here comes out of the query.
+    fn comes_out(&self) -> bool {
+        self.path.iter().all(|place| {
+            !matches!(
+                place,
+                (
+                    "SelectStmt",
+                    "where_clause" | "having_clause" | "group_clause" | "sort_clause" | "limit_offset" | "limit_count"
+                ) | ("JoinExpr", "quals")
+            )
+        })
+    }
+}
+
+impl Visit for Shown<'_> {
+    fn enter(&mut self, kind: &'static str) -> bool {
+        match kind {
+            "ColumnRef" => self.open = Some(Vec::new()),
+            "AStar" if !self.hidden.is_empty() && self.comes_out() => self.found = true,
+            _ => {}
+        }
+        self.path.push((kind, ""));
+        true
+    }
+
+    fn field(&mut self, name: &'static str) {
+        if let Some(place) = self.path.last_mut() {
+            place.1 = name;
+        }
+    }
+
+    fn text(&mut self, value: &str) {
+        if let Some(open) = &mut self.open {
+            open.push(value.to_owned());
+        }
+    }
+
+    fn number(&mut self, _: i64) {}
+
+    fn leave(&mut self, kind: &'static str) {
+        self.path.pop();
+        if kind == "ColumnRef" {
+            let names = self.open.take().unwrap_or_default();
+            let proposed = self.excluded && matches!(&names[..], [first, _] if first == EXCLUDED);
+            self.found |= !proposed && self.comes_out() && names.iter().any(|name| self.hidden.contains(name));
+        }
+    }
+}

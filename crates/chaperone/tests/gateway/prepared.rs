@@ -1,0 +1,53 @@
+//! Statements prepared by SQL, on a connection where masks apply.
+
+use std::time::Duration;
+
+use chaperone_testkit::raw::{Message, frontend as frame};
+
+use crate::stage::Setup;
+
+/// Until a change of a file is in force.
+const NOTICED: Duration = Duration::from_millis(2500);
+
+fn error(messages: &[Message]) -> String {
+    messages.iter().find(|message| message.tag == b'E').and_then(|message| message.field(b'C')).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_prepared_by_sql_runs_masked_as_of_now_or_not_at_all() {
+    let mut gateway = Setup::new().start();
+    let mut client = gateway.client("clinic").await;
+    client.query("prepare q(int) as select sex, ssn from clinic.patient where id = $1").await.unwrap();
+    let seen = client.rows("execute q(1)").await.unwrap();
+    assert!(seen[0].ends_with('|') || seen[0].contains("NULL") || seen[0].len() < 8, "no number in {seen:?}");
+    // made and run in one message, and by the protocol
+    let together = client.rows("prepare r as select count(sex) from clinic.patient; execute r").await.unwrap();
+    assert_eq!(together, ["300"]);
+    let bytes =
+        [frame::parse("", "execute r", &[]), frame::bind("", "", &[], &[]), frame::execute("", 0), frame::sync()];
+    client.send(&bytes.concat()).await.unwrap();
+    let answer = client.until_ready().await.unwrap();
+    assert_eq!(answer.iter().find(|message| message.tag == b'D').unwrap().row(), "300");
+    // a statement of the protocol is not one of SQL's
+    client.send(&[frame::parse("p", "select 1", &[]), frame::sync()].concat()).await.unwrap();
+    client.until_ready().await.unwrap();
+    assert_eq!(error(&client.query("execute p").await.unwrap()), "26000");
+    assert_eq!(error(&client.query("execute nobody").await.unwrap()), "26000");
+    // what may not be read may not be prepared
+    assert_eq!(error(&client.query("prepare s as select pg_read_file('x')").await.unwrap()), "42501");
+    assert_eq!(error(&client.query("prepare s as delete from clinic.patient").await.unwrap()), "42501");
+
+    let file = gateway.path("classes.yaml");
+    let classes = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, classes.replace("sex: none", "sex: unique_id")).unwrap();
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(error(&client.query("execute r").await.unwrap()), "0A000", "it would show what is masked by now");
+    // the database still has the old one, so that this fails, and what is there stays outdated
+    assert_eq!(error(&client.query("prepare r as select count(sex) from clinic.patient").await.unwrap()), "42P05");
+    assert_eq!(error(&client.query("execute r").await.unwrap()), "0A000");
+    client.query("deallocate r").await.unwrap();
+    client.query("prepare r as select count(sex) from clinic.patient").await.unwrap();
+    assert_eq!(client.rows("execute r").await.unwrap(), ["0"]);
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
