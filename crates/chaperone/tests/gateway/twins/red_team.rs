@@ -1,0 +1,110 @@
+//! The attacks of `tests/twins/red-team`, and the ordinary and hostile statements that `analysis` has: each in the simple
+//! protocol and in the extended one with text and with binary results.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use chaperone_testkit::twins::entry::{self, Entry};
+use chaperone_testkit::twins::{How, Mode, Tally, differ};
+
+use super::setting::{self, TWINS};
+use super::statements::{ATTACKS, CLINICAL};
+
+/// Lists, by their names; `clinical` must be answered.
+fn lists() -> Vec<(String, Vec<Entry>)> {
+    let in_code = |name: &str, statements: &[&str]| {
+        let entry = |(n, sql): (usize, &&str)| Entry {
+            in_transaction: writes(sql),
+            ..Entry::single(format!("{name}:{n}"), *sql)
+        };
+        (name.to_owned(), statements.iter().enumerate().map(entry).collect())
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/twins/red-team");
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    // what is written to stay comes last
+    names.sort_by_key(|name| (name == "committed.sql", name.clone()));
+    let in_files = names.into_iter().map(|name| {
+        let text = fs::read_to_string(folder.join(&name)).unwrap();
+        let entries = entry::read(&name, &text);
+        (name, entries)
+    });
+    [in_code("clinical", CLINICAL), in_code("attacks", ATTACKS)].into_iter().chain(in_files).collect()
+}
+
+fn writes(sql: &str) -> bool {
+    let first = sql.split(' ').next().unwrap_or_default();
+    ["INSERT", "UPDATE", "DELETE", "MERGE", "CREATE"].contains(&first)
+        || ["AS (UPDATE", " INTO x ", "FROM STDIN"].iter().any(|part| sql.contains(part))
+}
+
+/// The order of a heap and the shape of a plan are not promised.
+fn how(entry: &Entry) -> How {
+    match entry.steps.first() {
+        Some(step) if step.sql.starts_with("EXPLAIN") => How::Outcome,
+        _ => How::Bytes,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_answer_every_attack_alike() {
+    let cluster = setting::twins();
+    let _turn = setting::turn().await;
+    let canaries = setting::canaries(&cluster);
+    let mut gateway = setting::gateway(&cluster);
+    let lists = lists();
+    let distinct: BTreeSet<_> = lists.iter().skip(1).flat_map(|(_, entries)| entries).map(Entry::text).collect();
+    let sequences = lists.iter().flat_map(|(_, entries)| entries).filter(|entry| entry.sequence).count();
+    assert!(distinct.len() >= 400 && sequences >= 40, "{} attacks, {sequences} sequences", distinct.len());
+    let only = std::env::var("ONLY").ok();
+    let before = TWINS.map(|twin| setting::everything(&cluster, twin));
+    let mut all = Tally::default();
+    let mut leaks = Vec::new();
+    let mut unanswered = Vec::new();
+    for (name, entries) in &lists {
+        let mut tally = Tally::default();
+        if name == "committed.sql" {
+            let after = TWINS.map(|twin| setting::everything(&cluster, twin));
+            assert_eq!(before, after, "something was written that should have been rolled back");
+        }
+        for mode in Mode::ALL {
+            let [mut one, mut other] = setting::agents(&gateway).await;
+            for entry in entries.iter().filter(|entry| only.as_ref().is_none_or(|only| entry.text().contains(only))) {
+                let (a, b) = tokio::join!(one.say(entry, mode), other.say(entry, mode));
+                let text = entry.text();
+                if std::env::var_os("SHOW").is_some() {
+                    println!(
+                        "{mode:?} {} | {text}\n{}",
+                        entry.place,
+                        String::from_utf8_lossy(&a.bytes).replace('\0', " ")
+                    );
+                }
+                tally.count(&a);
+                let found = leaks.len();
+                if let Some(where_) = differ(&a, &b, how(entry), TWINS) {
+                    leaks.push(format!("{} {mode:?}: {text}\n  {where_}", entry.place));
+                }
+                // what the statement itself says comes back
+                let said = canaries.within(text.as_bytes()).is_some();
+                if let Some(value) = [&a, &b].iter().find_map(|answer| canaries.within(&answer.bytes)).filter(|_| !said)
+                {
+                    leaks.push(format!("{} {mode:?} shows `{value}`: {text}", entry.place));
+                }
+                tally.leaks += usize::from(leaks.len() > found);
+                if name == "clinical" && !a.answered {
+                    unanswered.push(format!("{mode:?}: {text}\n  {}", String::from_utf8_lossy(&a.bytes)));
+                }
+            }
+        }
+        println!("{name}: {tally}");
+        all.add(&tally);
+    }
+    println!("red team, {} attacks, {sequences} of them sequences, in 3 modes: {all}", distinct.len());
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+    assert!(unanswered.is_empty(), "{} ordinary statements failed:\n{}", unanswered.len(), unanswered.join("\n"));
+    let [a, b] = TWINS.map(|twin| setting::unprotected(&cluster, twin));
+    assert_eq!(a, b, "what nobody protects differs after the writes");
+    gateway.assert_well();
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
