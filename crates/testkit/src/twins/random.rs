@@ -107,7 +107,7 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The column of its primary key.
     pub key: Option<String>,
-    /// How many rows it has, about: two large ones are not crossed.
+    /// How many rows it has, about: large ones are not crossed.
     pub rows: usize,
 }
 
@@ -129,6 +129,8 @@ pub struct Generator<'t> {
     tables: &'t [Table],
     names: usize,
     count: usize,
+    /// How many rows the last query made has at most, about.
+    rows: usize,
 }
 
 /// What a part of a statement may name.
@@ -146,6 +148,8 @@ struct Source {
     key: Option<String>,
     /// Whether its name alone is a row.
     whole: bool,
+    /// How many rows it has at most, about.
+    rows: usize,
 }
 
 impl Scope {
@@ -169,7 +173,7 @@ impl<'t> Generator<'t> {
     /// There is no table.
     pub fn new(tables: &'t [Table], seed: u64) -> Self {
         assert!(!tables.is_empty(), "no tables");
-        Generator { rng: StdRng::seed_from_u64(seed), tables, names: 0, count: 0 }
+        Generator { rng: StdRng::seed_from_u64(seed), tables, names: 0, count: 0, rows: 1 }
     }
 
     /// The next statement.

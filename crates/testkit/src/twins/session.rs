@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::entry::{Entry, Step, statements};
 use crate::raw::{Client, Message, frontend as frame};
+
+/// The longest answer that is kept; of a longer one only that it is one is compared.
+pub const LONGEST: usize = 16 << 20;
 
 /// A way of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +131,17 @@ impl<O: AsyncFn() -> Client> Agent<O> {
             self.quiet("BEGIN").await;
         }
         let mut state = b'I';
+        // a step that is refused shall not make those after it void
+        let goes_on = entry.in_transaction && entry.steps.len() > 1;
         for step in &entry.steps {
+            if goes_on {
+                self.quiet(if state == b'E' { "ROLLBACK TO chaperone_step" } else { "SAVEPOINT chaperone_step" }).await;
+            }
             for turn in mode.turns(step) {
                 let heard = self.turn(&turn, &step.data, mode).await;
                 match heard {
                     Ok(messages) => {
+                        answer.bytes.extend(self.client.take_received());
                         state = messages.last().and_then(|ready| ready.body.first()).copied().unwrap_or(b'E');
                         answer.messages.extend(messages);
                     }
@@ -147,7 +156,6 @@ impl<O: AsyncFn() -> Client> Agent<O> {
                 }
             }
         }
-        answer.bytes.extend(self.client.take_received());
         let refused = answer.errors().any(names_a_rule);
         answer.refused = refused;
         answer.answered = !answer.messages.iter().any(|message| message.tag == b'E');
@@ -171,11 +179,17 @@ impl<O: AsyncFn() -> Client> Agent<O> {
     async fn turn(&mut self, bytes: &[u8], data: &str, mode: Mode) -> Result<Vec<Message>> {
         self.client.send(bytes).await?;
         let mut messages = Vec::new();
+        let mut length = 0;
         // of a turn that ends in `Flush` the server owes no `ReadyForQuery` before it is asked
         let mut open = mode != Mode::Simple && bytes.ends_with(&frame::flush());
         loop {
             let message = self.client.message().await?;
             let tag = message.tag;
+            length += message.body.len();
+            if length > LONGEST {
+                self.client.take_received();
+            }
+            ensure!(length <= LONGEST, "an answer of more than {LONGEST} bytes");
             messages.push(message);
             match tag {
                 b'Z' => return Ok(messages),

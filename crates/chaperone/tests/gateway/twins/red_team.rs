@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use chaperone_testkit::twins::entry::{self, Entry};
-use chaperone_testkit::twins::{How, Mode, Tally, differ};
+use chaperone_testkit::twins::{Canaries, How, Mode, Tally, differ};
 
 use super::setting::{self, TWINS};
 use super::statements::{ATTACKS, CLINICAL};
+use crate::stage::Gateway;
 
 /// Lists, by their names; `clinical` must be answered.
 fn lists() -> Vec<(String, Vec<Entry>)> {
@@ -47,6 +48,70 @@ fn how(entry: &Entry) -> How {
     }
 }
 
+/// What came of a list in one mode.
+#[derive(Default)]
+struct Run {
+    tally: Tally,
+    leaks: Vec<String>,
+    unanswered: Vec<String>,
+}
+
+async fn run(gateway: &Gateway, entries: &[&Entry], mode: Mode, canaries: &Canaries) -> Run {
+    let [mut one, mut other] = setting::agents(gateway).await;
+    let mut run = Run::default();
+    for entry in entries {
+        let (a, b) = tokio::join!(one.say(entry, mode), other.say(entry, mode));
+        let (text, place) = (entry.text(), &entry.place);
+        if std::env::var_os("SHOW").is_some() {
+            println!("{mode:?} {place} | {text}\n{}", String::from_utf8_lossy(&a.bytes).replace('\0', " "));
+        }
+        run.tally.count(&a);
+        let found = run.leaks.len();
+        if let Some(where_) = differ(&a, &b, how(entry), TWINS) {
+            run.leaks.push(format!("{place} {mode:?}: {text}\n  {where_}"));
+        }
+        // what the statement itself says comes back
+        let said = canaries.within(text.as_bytes()).is_some();
+        if let Some(value) = [&a, &b].iter().find_map(|answer| canaries.within(&answer.bytes)).filter(|_| !said) {
+            run.leaks.push(format!("{place} {mode:?} shows `{value}`: {text}"));
+        }
+        run.tally.leaks += usize::from(run.leaks.len() > found);
+        if !a.answered {
+            run.unanswered.push(format!("{mode:?}: {text}\n  {}", String::from_utf8_lossy(&a.bytes)));
+        }
+    }
+    run
+}
+
+/// The harness itself: where a policy shows names, it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_found() {
+    let cluster = setting::twins();
+    let _turn = setting::turn().await;
+    let names = r#"permit (principal, action == Action::"read_raw", resource in Class::"name");"#;
+    let policy = format!("{}\n@id(\"names\")\n{names}", setting::POLICY);
+    let gateway = setting::gateway_of(&cluster, &policy);
+    let canaries = setting::canaries(&cluster);
+    let tells = |sql: &str| Entry::single("here", sql);
+    let says = [
+        // by a value, by its bytes in hexadecimal and in base64, by an order, a count, an error
+        tells("SELECT last_name FROM clinic.patient WHERE id = 5"),
+        tells("SELECT encode(convert_to(last_name, 'UTF8'), 'hex') FROM clinic.patient WHERE id = 5"),
+        tells("SELECT encode(convert_to(last_name, 'UTF8'), 'base64') FROM clinic.patient WHERE id = 5"),
+        tells("SELECT id FROM clinic.patient ORDER BY last_name, id"),
+        tells("SELECT count(*) FROM clinic.patient WHERE last_name < 'M'"),
+        tells("SELECT 1 / (CASE WHEN last_name LIKE '%x%' THEN 0 ELSE 1 END) FROM clinic.patient WHERE id = 7"),
+        // and this by nothing
+        tells("SELECT id, sex, ssn FROM clinic.patient ORDER BY id"),
+    ];
+    for mode in Mode::ALL {
+        let found = run(&gateway, &says.iter().collect::<Vec<_>>(), mode, &canaries).await;
+        assert_eq!(found.tally.leaks, says.len() - 1, "{mode:?}: {}", found.leaks.join("\n"));
+        let shown = found.leaks.iter().filter(|leak| leak.contains("shows")).count();
+        assert_eq!(shown, 3, "{mode:?}: {}", found.leaks.join("\n"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twins_answer_every_attack_alike() {
     let cluster = setting::twins();
@@ -68,33 +133,29 @@ async fn twins_answer_every_attack_alike() {
             let after = TWINS.map(|twin| setting::everything(&cluster, twin));
             assert_eq!(before, after, "something was written that should have been rolled back");
         }
-        for mode in Mode::ALL {
-            let [mut one, mut other] = setting::agents(&gateway).await;
-            for entry in entries.iter().filter(|entry| only.as_ref().is_none_or(|only| entry.text().contains(only))) {
-                let (a, b) = tokio::join!(one.say(entry, mode), other.say(entry, mode));
-                let text = entry.text();
-                if std::env::var_os("SHOW").is_some() {
-                    println!(
-                        "{mode:?} {} | {text}\n{}",
-                        entry.place,
-                        String::from_utf8_lossy(&a.bytes).replace('\0', " ")
-                    );
+        let entries: Vec<_> =
+            entries.iter().filter(|entry| only.as_ref().is_none_or(|only| entry.text().contains(only))).collect();
+        let runs = match entries.iter().any(|entry| entry.in_transaction || name == "committed.sql") {
+            // writes to one row wait for each other
+            true => {
+                let mut runs = Vec::new();
+                for mode in Mode::ALL {
+                    runs.push(run(&gateway, &entries, mode, &canaries).await);
                 }
-                tally.count(&a);
-                let found = leaks.len();
-                if let Some(where_) = differ(&a, &b, how(entry), TWINS) {
-                    leaks.push(format!("{} {mode:?}: {text}\n  {where_}", entry.place));
-                }
-                // what the statement itself says comes back
-                let said = canaries.within(text.as_bytes()).is_some();
-                if let Some(value) = [&a, &b].iter().find_map(|answer| canaries.within(&answer.bytes)).filter(|_| !said)
-                {
-                    leaks.push(format!("{} {mode:?} shows `{value}`: {text}", entry.place));
-                }
-                tally.leaks += usize::from(leaks.len() > found);
-                if name == "clinical" && !a.answered {
-                    unanswered.push(format!("{mode:?}: {text}\n  {}", String::from_utf8_lossy(&a.bytes)));
-                }
+                runs
+            }
+            false => <[Run; 3]>::from(tokio::join!(
+                run(&gateway, &entries, Mode::Simple, &canaries),
+                run(&gateway, &entries, Mode::Text, &canaries),
+                run(&gateway, &entries, Mode::Binary, &canaries),
+            ))
+            .into(),
+        };
+        for run in runs {
+            tally.add(&run.tally);
+            leaks.extend(run.leaks);
+            if name == "clinical" {
+                unanswered.extend(run.unanswered);
             }
         }
         println!("{name}: {tally}");

@@ -21,7 +21,7 @@ impl Generator<'_> {
             Kind::Int => self.int(scope, left),
             Kind::Number => self.number(scope, left),
             Kind::Text => self.text(scope, left),
-            Kind::Bool => self.predicate(scope, left),
+            Kind::Bool => format!("({})", self.predicate(scope, left)),
             Kind::Date => {
                 let (date, instant) =
                     (self.expression(Kind::Date, scope, left - 1), self.expression(Kind::Timestamp, scope, left - 1));

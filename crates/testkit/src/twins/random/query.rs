@@ -4,8 +4,11 @@ use rand::Rng as _;
 
 use super::{Generator, Kind, Scope, Source};
 
-/// Tables above this many rows are not crossed with others.
+/// Tables above this many rows are not looked through for each row of another.
 const LARGE: usize = 400;
+
+/// A `FROM` has no more rows than this, however its conditions come out.
+const MOST: usize = 20_000;
 
 /// Columns of a result, by their place.
 type Outputs = Vec<(String, Kind)>;
@@ -38,13 +41,25 @@ impl Generator<'_> {
         let (body, outputs) = self.select(depth + 1, &Scope::default(), None, None);
         let how = self.one(&["", "MATERIALIZED ", "NOT MATERIALIZED "]);
         let recursive = self.one(&["", "RECURSIVE "]);
-        let source = Source { alias: name.clone(), columns: outputs, key: None, whole: true };
+        let source = Source { alias: name.clone(), columns: outputs, key: None, whole: true, rows: self.rows };
         (format!("WITH {recursive}{name} AS {how}({body}) "), source)
     }
 
     /// `SELECT …` without an order, and its outputs; none if they cannot be named.
     fn select(&mut self, depth: u32, outer: &Scope, with: Option<&Source>, only: Option<&[Kind]>) -> (String, Outputs) {
-        let (from, scope) = self.from(depth, outer, with);
+        let (from, scope, rows) = self.from(depth, outer, with);
+        let selected = self.select_from(depth, outer, (from, scope), only);
+        self.rows = rows;
+        selected
+    }
+
+    fn select_from(
+        &mut self,
+        depth: u32,
+        outer: &Scope,
+        (from, scope): (String, Scope),
+        only: Option<&[Kind]>,
+    ) -> (String, Outputs) {
         let mut all = scope.clone();
         all.sources.extend(outer.sources.iter().cloned());
         let condition =
@@ -188,15 +203,20 @@ impl Generator<'_> {
         (sql, vec![("c1".into(), a.kind), ("c2".into(), b.kind), ("c3".into(), Kind::Int)])
     }
 
-    fn from(&mut self, depth: u32, outer: &Scope, with: Option<&Source>) -> (String, Scope) {
-        let (mut sql, first, mut large) = self.source(depth, outer, with);
+    fn from(&mut self, depth: u32, outer: &Scope, with: Option<&Source>) -> (String, Scope, usize) {
+        let (mut sql, first) = self.source(depth, outer, with);
+        let mut rows = first.rows;
         let mut scope = Scope { sources: vec![first] };
         for _ in 0..self.rng.random_range(0..3_u32).saturating_sub(depth) {
             let lateral = self.chance(12);
-            let (item, source, is_large) = match lateral {
+            let (item, source) = match lateral {
                 true => self.lateral(depth, &scope),
                 false => self.source(depth, outer, with),
             };
+            if rows * source.rows > MOST {
+                continue;
+            }
+            rows *= source.rows;
             scope.sources.push(source);
             let kind = self.one_of(&[Kind::Int, Kind::Int, Kind::Text, Kind::Date]);
             let (left, right) = (self.last_but_one(&scope, kind), self.last(&scope, kind));
@@ -211,14 +231,10 @@ impl Generator<'_> {
                     };
                     sql = format!("{sql} {join} {item} ON {left} = {right}{more}");
                 }
-                _ if large && is_large => {
-                    scope.sources.pop();
-                }
                 _ => sql = format!("{sql} CROSS JOIN {item}"),
             }
-            large |= is_large;
         }
-        (sql, scope)
+        (sql, scope, rows)
     }
 
     fn last(&mut self, scope: &Scope, kind: Kind) -> Option<String> {
@@ -231,24 +247,23 @@ impl Generator<'_> {
         self.pick(&before.columns(kind))
     }
 
-    fn source(&mut self, depth: u32, outer: &Scope, with: Option<&Source>) -> (String, Source, bool) {
+    fn source(&mut self, depth: u32, outer: &Scope, with: Option<&Source>) -> (String, Source) {
         if let Some(with) = with.filter(|_| self.chance(60)) {
             let alias = self.fresh("t");
-            return (format!("{} AS {alias}", with.alias), Source { alias, ..with.clone() }, true);
+            return (format!("{} AS {alias}", with.alias), Source { alias, ..with.clone() });
         }
         match self.rng.random_range(0..12) {
             0 if depth < 2 => {
                 let (body, columns) = self.select(depth + 1, outer, None, Some(&[Kind::Int, Kind::Text]));
                 let alias = self.fresh("s");
-                (format!("({body}) AS {alias}"), Source { alias, columns, key: None, whole: true }, true)
+                (format!("({body}) AS {alias}"), Source { alias, columns, key: None, whole: true, rows: self.rows })
             }
             1 => {
                 let alias = self.fresh("f");
                 let columns = vec![("n".to_owned(), Kind::Int)];
                 (
                     format!("generate_series(1, 5) AS {alias}(n)"),
-                    Source { key: Some("n".into()), alias, columns, whole: false },
-                    false,
+                    Source { key: Some("n".into()), alias, columns, whole: false, rows: 5 },
                 )
             }
             2 => {
@@ -260,27 +275,26 @@ impl Generator<'_> {
                     vec![("n".to_owned(), Kind::Int), ("x".to_owned(), Kind::Text), ("d".to_owned(), Kind::Date)];
                 (
                     format!("(VALUES {}) AS {alias}(n, x, d)", rows.join(", ")),
-                    Source { key: Some("n".into()), alias, columns, whole: true },
-                    false,
+                    Source { key: Some("n".into()), alias, columns, whole: true, rows: 3 },
                 )
             }
             _ => {
                 let (table, alias) = (self.table(), self.fresh("t"));
                 let columns = table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-                let source = Source { alias: alias.clone(), columns, key: table.key.clone(), whole: true };
+                let rows = table.rows;
+                let source = Source { alias: alias.clone(), columns, key: table.key.clone(), whole: true, rows };
                 let only = self.one(&["", "", "", "ONLY "]);
-                (format!("{only}{} AS {alias}", table.name), source, table.rows > LARGE)
+                (format!("{only}{} AS {alias}", table.name), source)
             }
         }
     }
 
-    fn lateral(&mut self, depth: u32, scope: &Scope) -> (String, Source, bool) {
+    fn lateral(&mut self, depth: u32, scope: &Scope) -> (String, Source) {
         let alias = self.fresh("l");
         let (body, columns) = self.select((depth + 1).max(2), scope, None, Some(&[Kind::Int, Kind::Text]));
         (
             format!("LATERAL ({body} ORDER BY 1, 2 LIMIT 2) AS {alias}"),
-            Source { alias, columns, key: None, whole: true },
-            false,
+            Source { alias, columns, key: None, whole: true, rows: 2 },
         )
     }
 
@@ -292,6 +306,7 @@ impl Generator<'_> {
             columns: table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect(),
             key: None,
             whole: true,
+            rows: table.rows,
         };
         let inner = Scope { sources: vec![source] };
         let mut both = inner.clone();
@@ -304,7 +319,8 @@ impl Generator<'_> {
     pub(super) fn single(&mut self, kind: Kind, scope: &Scope, left: u32) -> String {
         let (table, alias) = (self.table(), self.fresh("q"));
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-        let mut inner = Scope { sources: vec![Source { alias: alias.clone(), columns, key: None, whole: true }] };
+        let mut inner =
+            Scope { sources: vec![Source { alias: alias.clone(), columns, key: None, whole: true, rows: table.rows }] };
         let condition = if self.chance(50) {
             inner.sources.extend(scope.sources.iter().take(usize::from(table.rows <= LARGE)).cloned());
             let condition = self.predicate(&inner, left.min(1));

@@ -30,7 +30,7 @@ impl Generator<'_> {
             let bare = table.name.rsplit('.').next().unwrap_or_default();
             if self.chance(40) { table.name.clone() } else { bare.to_owned() }
         });
-        let source = Source { alias: name, columns, key: table.key.clone(), whole: alias.is_some() };
+        let source = Source { alias: name, columns, key: table.key.clone(), whole: alias.is_some(), rows: 1 };
         let sql = alias.map_or_else(|| table.name.clone(), |alias| format!("{} AS {alias}", table.name));
         (sql, Scope { sources: vec![source] })
     }
@@ -73,7 +73,7 @@ impl Generator<'_> {
         let from = if self.chance(25) {
             let (other, alias) = (self.table(), self.fresh("o"));
             let columns = other.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-            scope.sources.push(Source { alias: alias.clone(), columns, key: None, whole: true });
+            scope.sources.push(Source { alias: alias.clone(), columns, key: None, whole: true, rows: 1 });
             format!(" FROM (SELECT * FROM {} ORDER BY 1 LIMIT 1) AS {alias}", other.name)
         } else {
             String::new()
@@ -101,8 +101,9 @@ impl Generator<'_> {
         let rows = if self.chance(40) {
             let (from, alias) = (self.table(), self.fresh("i"));
             let columns_of = from.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-            let inner =
-                Scope { sources: vec![Source { alias: alias.clone(), columns: columns_of, key: None, whole: true }] };
+            let inner = Scope {
+                sources: vec![Source { alias: alias.clone(), columns: columns_of, key: None, whole: true, rows: 1 }],
+            };
             let values: Vec<_> = columns
                 .iter()
                 .map(|column| if column.name == key { id.to_string() } else { self.expression(column.kind, &inner, 1) })
@@ -131,10 +132,11 @@ impl Generator<'_> {
         let Some(key) = table.key.clone() else { return self.delete(table) };
         let (name, other) = (self.fresh("t"), self.table());
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-        let target = Source { alias: name.clone(), columns, key: None, whole: true };
+        let target = Source { alias: name.clone(), columns, key: None, whole: true, rows: 1 };
         let alias = self.fresh("o");
         let columns = other.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
-        let scope = Scope { sources: vec![target, Source { alias: alias.clone(), columns, key: None, whole: true }] };
+        let scope =
+            Scope { sources: vec![target, Source { alias: alias.clone(), columns, key: None, whole: true, rows: 1 }] };
         let ints = Scope { sources: scope.sources[1..].to_vec() }.columns(Kind::Int);
         let Some(join) = self.pick(&ints) else { return self.delete(table) };
         let condition = self.predicate(&scope, 1);
