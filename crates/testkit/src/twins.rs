@@ -8,6 +8,7 @@
 //! | [`compare`] | whether two answers are the same |
 //! | [`canary`] | whether an answer holds a masked value, in any of the ways to write it |
 //! | [`random`] | random statements over the twins' own tables |
+//! | [`script`] | statements out of scripts that were written for `psql` |
 //! | [`tally`] | what is counted, and the line at the end |
 //!
 //! Which tables the twins have, and what stands before them, is for the driver to say: the harness knows neither.
@@ -19,6 +20,7 @@ pub mod canary;
 pub mod compare;
 pub mod entry;
 pub mod random;
+pub mod script;
 pub mod session;
 pub mod tally;
 

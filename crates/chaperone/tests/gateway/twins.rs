@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`red_team`] | a list of attacks, statements and sequences |
 //! | [`generated`] | random statements |
+//! | [`regress`] | PostgreSQL's own regression suite, over tables declared to hold protected data |
 //! | [`moving`] | statements while somebody else changes the tables, between any two messages |
 //! | [`tokens`] | whatever could change a token or lose its key |
 //!
@@ -20,5 +21,6 @@ mod statements;
 mod generated;
 mod moving;
 mod red_team;
+mod regress;
 mod setting;
 mod tokens;

@@ -95,6 +95,13 @@ pub fn read(name: &str, text: &str) -> Vec<Entry> {
 
 /// The statements of a text, as the server would cut it: a semicolon in a string, a name, a comment or a body ends none.
 pub fn statements(sql: &str) -> Vec<&str> {
+    let (mut found, rest) = cut(sql);
+    found.push(rest);
+    found.into_iter().map(str::trim).filter(|statement| !statement.is_empty()).collect()
+}
+
+/// The statements of a text that a semicolon ends, and what comes after them.
+pub(super) fn cut(sql: &str) -> (Vec<&str>, &str) {
     let bytes = sql.as_bytes();
     let mut found = Vec::new();
     let (mut from, mut at) = (0, 0);
@@ -117,8 +124,7 @@ pub fn statements(sql: &str) -> Vec<&str> {
             _ => rest.chars().next().map_or(1, char::len_utf8),
         };
     }
-    found.push(&sql[from..]);
-    found.into_iter().map(str::trim).filter(|statement| !statement.is_empty()).collect()
+    (found, &sql[from..])
 }
 
 /// How long the quoted text is that begins here.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::entry::{Entry, Step, statements};
+use super::script::takes_data;
 use crate::raw::{Client, Message, frontend as frame};
 
 /// The longest answer that is kept; of a longer one only that it is one is compared.
@@ -48,11 +49,6 @@ impl Mode {
     }
 }
 
-fn takes_data(sql: &str) -> bool {
-    let sql = sql.to_ascii_uppercase();
-    sql.starts_with("COPY ") && sql.contains("FROM STDIN")
-}
-
 /// What came back.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
@@ -64,6 +60,10 @@ pub struct Answer {
     pub answered: bool,
     /// It was Chaperone that refused: the error names a rule.
     pub refused: bool,
+    /// The session ended.
+    pub ended: bool,
+    /// The state of the transaction at the end, as `ReadyForQuery` tells it.
+    pub state: u8,
 }
 
 impl Answer {
@@ -74,6 +74,15 @@ impl Answer {
             rows.sort();
         }
         messages.concat()
+    }
+
+    fn add(&mut self, next: Answer) {
+        self.bytes.extend(next.bytes);
+        self.messages.extend(next.messages);
+        self.answered &= next.answered;
+        self.refused |= next.refused;
+        self.ended |= next.ended;
+        self.state = next.state;
     }
 
     /// The SQLSTATEs of its errors.
@@ -122,50 +131,61 @@ impl<O: AsyncFn() -> Client> Agent<O> {
     }
 
     /// Runs an attack, and leaves the session as if it had not been.
-    ///
-    /// # Panics
-    /// The session cannot be brought back.
     pub async fn say(&mut self, entry: &Entry, mode: Mode) -> Answer {
-        let mut answer = Answer { answered: true, ..Answer::default() };
         if entry.in_transaction {
             self.quiet("BEGIN").await;
         }
-        let mut state = b'I';
+        let mut answer = Answer { answered: true, state: b'I', ..Answer::default() };
         // a step that is refused shall not make those after it void
         let goes_on = entry.in_transaction && entry.steps.len() > 1;
         for step in &entry.steps {
             if goes_on {
-                self.quiet(if state == b'E' { "ROLLBACK TO chaperone_step" } else { "SAVEPOINT chaperone_step" }).await;
+                let failed = answer.state == b'E';
+                self.quiet(if failed { "ROLLBACK TO chaperone_step" } else { "SAVEPOINT chaperone_step" }).await;
             }
-            for turn in mode.turns(step) {
-                let heard = self.turn(&turn, &step.data, mode).await;
-                match heard {
-                    Ok(messages) => {
-                        answer.bytes.extend(self.client.take_received());
-                        state = messages.last().and_then(|ready| ready.body.first()).copied().unwrap_or(b'E');
-                        answer.messages.extend(messages);
-                    }
-                    Err(error) => {
-                        // the end of the session is an answer too
-                        answer.bytes.extend(self.client.take_received());
-                        answer.bytes.extend(format!("\n[session ended: {error:#}]").into_bytes());
-                        answer.answered = false;
-                        self.client = Self::fresh(&self.open).await;
-                        return answer;
-                    }
-                }
+            answer.add(self.go_on(step, mode).await);
+            if answer.ended {
+                return answer;
             }
         }
-        let refused = answer.errors().any(names_a_rule);
-        answer.refused = refused;
-        answer.answered = !answer.messages.iter().any(|message| message.tag == b'E');
-        if state != b'I' || entry.in_transaction {
+        if answer.state != b'I' || entry.in_transaction {
             self.quiet("ROLLBACK").await;
         }
         if entry.sequence || entry.steps.iter().any(|step| leaves_traces(&step.sql)) {
             self.quiet("DISCARD ALL").await;
         }
         answer
+    }
+
+    /// Says one thing more in the session as it is. A session that ends is followed by another.
+    pub async fn go_on(&mut self, step: &Step, mode: Mode) -> Answer {
+        let mut answer = Answer { answered: true, state: b'I', ..Answer::default() };
+        for turn in mode.turns(step) {
+            let heard = self.turn(&turn, &step.data, mode).await;
+            answer.bytes.extend(self.client.take_received());
+            match heard {
+                Ok(messages) => {
+                    answer.state = messages.last().and_then(|ready| ready.body.first()).copied().unwrap_or(b'E');
+                    answer.messages.extend(messages);
+                }
+                Err(error) => {
+                    // the end of the session is an answer too
+                    answer.bytes.extend(format!("\n[session ended: {error:#}]").into_bytes());
+                    answer.ended = true;
+                    self.client = Self::fresh(&self.open).await;
+                    break;
+                }
+            }
+        }
+        let (errors, refused) = (answer.errors().count(), answer.errors().any(names_a_rule));
+        answer.refused = refused;
+        answer.answered = !answer.ended && errors == 0;
+        answer
+    }
+
+    /// A session that nothing was said in.
+    pub async fn start_over(&mut self) {
+        self.client = Self::fresh(&self.open).await;
     }
 
     /// One message that is no part of an attack.

@@ -90,7 +90,7 @@ async fn what_is_shown_is_found() {
     let _turn = setting::turn().await;
     let names = r#"permit (principal, action == Action::"read_raw", resource in Class::"name");"#;
     let policy = format!("{}\n@id(\"names\")\n{names}", setting::POLICY);
-    let gateway = setting::gateway_of(&cluster, &policy);
+    let gateway = setting::gateway_of(&cluster, include_str!("classes.yaml"), &policy);
     let canaries = setting::canaries(&cluster);
     let tells = |sql: &str| Entry::single("here", sql);
     let says = [

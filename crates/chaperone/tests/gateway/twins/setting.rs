@@ -175,11 +175,11 @@ fn badges(twin: usize) -> String {
 
 /// A gateway in front of both.
 pub fn gateway(cluster: &Arc<Cluster>) -> Gateway {
-    gateway_of(cluster, POLICY)
+    gateway_of(cluster, include_str!("classes.yaml"), POLICY)
 }
 
-/// The same with another policy.
-pub fn gateway_of(cluster: &Arc<Cluster>, policy: &str) -> Gateway {
+/// The same with another classification and policy.
+pub fn gateway_of(cluster: &Arc<Cluster>, classes: &str, policy: &str) -> Gateway {
     let mut gateway = Setup::new().cluster(cluster.clone()).start();
     gateway.kill();
     let connection = |twin: usize| {
@@ -197,7 +197,7 @@ pub fn gateway_of(cluster: &Arc<Cluster>, policy: &str) -> Gateway {
         connection(1),
     );
     fs::write(gateway.path("chaperone.yaml"), config).unwrap();
-    fs::write(gateway.path("classes.yaml"), include_str!("classes.yaml")).unwrap();
+    fs::write(gateway.path("classes.yaml"), classes).unwrap();
     fs::write(gateway.path("policies/test.cedar"), policy).unwrap();
     gateway.launch();
     gateway
