@@ -5,7 +5,7 @@ BINARY := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/chaperone
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-check test transparency bench lint clean
+.PHONY: help setup build demo demo-check test twins transparency bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: setup ## everything that runs in minutes
 	$(CARGO) test --locked --workspace
 	$(CARGO) build --locked --workspace --bins
 	QUICK=1 CHAPERONE=target/debug/chaperone tests/transparency/run
+
+twins: setup ## can an agent tell two databases apart that differ in what is masked? an hour; QUICK=1 under a minute
+	@tests/twins/run
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway
 	@tests/setup/install suites

@@ -33,7 +33,7 @@ async fn twins_answer_random_statements_alike() {
     let mut gateway = setting::gateway(&cluster);
     let tables = weighed(&gateway, setting::tables(&cluster)).await;
     let before = TWINS.map(|twin| setting::everything(&cluster, twin));
-    let mut direct = setting::direct(&cluster).await;
+    let mut direct = setting::direct(&cluster, TWINS[0], true).await;
     let [mut one, mut other] = setting::agents(&gateway).await;
     let mut generator = Generator::new(&tables, seed);
     let mut seen = BTreeSet::new();

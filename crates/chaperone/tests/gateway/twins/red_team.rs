@@ -112,6 +112,35 @@ async fn what_is_shown_is_found() {
     }
 }
 
+/// The list itself: straight at the database, without a gateway, most of it tells the twins apart.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "looks at the list, not at Chaperone"]
+async fn the_list_is_worth_its_name() {
+    let cluster = setting::fresh();
+    let canaries = setting::canaries(&cluster);
+    let mut one = setting::direct(&cluster, TWINS[0], false).await;
+    let mut other = setting::direct(&cluster, TWINS[1], false).await;
+    let (mut tell, mut all) = (0, Tally::default());
+    for (name, entries) in lists().iter().filter(|(name, _)| name != "committed.sql" && name != "clinical") {
+        let (mut told, mut tally) = (0, Tally::default());
+        for entry in entries {
+            let (a, b) = tokio::join!(one.say(entry, Mode::Simple), other.say(entry, Mode::Simple));
+            tally.count(&a);
+            let tells = differ(&a, &b, How::Bytes, TWINS).is_some() || canaries.within(&a.bytes).is_some();
+            told += usize::from(tells);
+            if std::env::var_os("SHOW").is_some() && !tells {
+                let why: Vec<_> = a.errors().map(|error| format!("{error:?}")).collect();
+                println!("{} | {}\n  {}", entry.place, entry.text(), why.join(" "));
+            }
+        }
+        println!("{name}: {told} of {} tell the twins apart; {tally}", entries.len());
+        tell += told;
+        all.add(&tally);
+    }
+    println!("straight at the database {tell} of {} attacks tell the twins apart", all.statements);
+    assert!(tell * 2 > all.statements, "{tell} of {}", all.statements);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twins_answer_every_attack_alike() {
     let cluster = setting::twins();

@@ -7,7 +7,7 @@ use chaperone_mask::{TokenForm, TokenKeys};
 use chaperone_model::Class;
 use chaperone_testkit::clinic;
 use chaperone_testkit::postgres::{Cluster, Options};
-use chaperone_testkit::raw::{Client, Transport};
+use chaperone_testkit::raw::{Client, Transport, frontend};
 use chaperone_testkit::twins::random::{Column, Kind, Table};
 use chaperone_testkit::twins::{Agent, Canaries};
 
@@ -209,13 +209,15 @@ pub async fn agents(gateway: &Gateway) -> [Agent<impl AsyncFn() -> Client>; 2] {
     [agent(TWINS[0]).await, agent(TWINS[1]).await]
 }
 
-/// An agent that is the superuser at the first twin itself, past the gateway.
-pub async fn direct(cluster: &Cluster) -> Agent<impl AsyncFn() -> Client> {
+/// An agent at one of the twins itself, past the gateway, as the superuser or in the gateway's role.
+pub async fn direct(cluster: &Cluster, twin: &'static str, superuser: bool) -> Agent<impl AsyncFn() -> Client> {
     Agent::new(async move || {
         let address = format!("127.0.0.1:{}", cluster.port());
         let mut client = Client::connect(&address, Transport::Plain).await.unwrap();
-        client.login("postgres", TWINS[0], cluster.password()).await.unwrap();
-        client.query("SET search_path = clinic, public; SET statement_timeout = '5s'").await.unwrap();
+        let [user, password] = if superuser { ["postgres", cluster.password()] } else { ROLE };
+        let options = "-c statement_timeout=5000 -c search_path=clinic,public";
+        let parameters = [("user", user), ("database", twin), ("options", options)];
+        client.login_with(frontend::V3_0, &parameters, password).await.unwrap();
         client
     })
     .await
