@@ -112,6 +112,31 @@ async fn what_is_shown_is_found() {
     }
 }
 
+/// Who may learn by writing what is there (`probe`), and have rows chosen by it (`filter`), is shown no value for all that:
+/// not in an error, not in what a write gives back. That twins then differ is what was permitted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_probed_is_not_shown() {
+    let cluster = setting::twins();
+    let _turn = setting::turn().await;
+    let probe = r#"permit (principal, action in [Action::"probe", Action::"filter"], resource);"#;
+    let policy = format!("{}\n@id(\"probes\")\n{probe}", setting::POLICY);
+    let mut gateway = setting::gateway_of(&cluster, include_str!("classes.yaml"), &policy);
+    let canaries = setting::canaries(&cluster);
+    let lists: Vec<_> =
+        lists().into_iter().filter(|(_, entries)| entries.iter().any(|entry| entry.in_transaction)).collect();
+    assert!(lists.len() >= 5);
+    let (mut tally, mut shown) = (Tally::default(), Vec::new());
+    for (n, (_, entries)) in lists.iter().enumerate() {
+        let run = run(&gateway, &entries.iter().collect::<Vec<_>>(), Mode::ALL[n % 3], &canaries).await;
+        tally.add(&run.tally);
+        shown.extend(run.leaks.into_iter().filter(|leak| leak.contains(" shows `")));
+    }
+    tally.leaks = shown.len();
+    println!("red team, probing permitted: {tally} by a value that is shown");
+    assert!(shown.is_empty(), "{} leaks:\n{}", shown.len(), shown.join("\n"));
+    gateway.assert_well();
+}
+
 /// The list itself: straight at the database, without a gateway, most of it tells the twins apart.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "looks at the list, not at Chaperone"]
