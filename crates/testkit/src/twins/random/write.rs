@@ -2,7 +2,7 @@
 
 use rand::Rng as _;
 
-use super::{Generator, How, Kind, Scope, Source, Statement, Table};
+use super::{Column, Generator, How, Kind, Scope, Source, Statement, Table};
 
 impl Generator<'_> {
     pub(super) fn write(&mut self, place: String) -> Statement {
@@ -94,7 +94,11 @@ impl Generator<'_> {
 
     fn insert(&mut self, table: &Table) -> String {
         let (target, scope) = self.target(table);
-        let columns: Vec<_> = table.columns.iter().filter(|column| column.written).collect();
+        // what is left out has its default
+        let left_out: Vec<bool> = table.columns.iter().map(|_| self.chance(20)).collect();
+        let written =
+            |(column, out): &(&Column, bool)| column.written && (!out || Some(&column.name) == table.key.as_ref());
+        let columns: Vec<_> = table.columns.iter().zip(left_out).filter(written).map(|(column, _)| column).collect();
         let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
         let key = table.key.as_deref().unwrap_or_default();
         let id = self.rng.random_range(0..90_000);
