@@ -27,7 +27,7 @@ test: setup ## everything that runs in minutes
 	$(CARGO) build --locked --workspace --bins
 	QUICK=1 CHAPERONE=target/debug/chaperone tests/transparency/run
 
-twins: setup ## can an agent tell two databases apart that differ in what is masked? an hour; QUICK=1 under a minute
+twins: setup ## can an agent tell two databases apart that differ in what is masked? half an hour; QUICK=1 a minute
 	@tests/twins/run
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway
