@@ -44,6 +44,7 @@ fn writes(sql: &str) -> bool {
 fn how(entry: &Entry) -> How {
     match entry.steps.first() {
         Some(step) if step.sql.starts_with("EXPLAIN") => How::Outcome,
+        _ if setting::defaults() => How::Sorted,
         _ => How::Bytes,
     }
 }

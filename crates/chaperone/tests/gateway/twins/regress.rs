@@ -191,8 +191,9 @@ async fn twins_answer_the_regression_suite_alike() {
             tally.count(&a);
             if a.ended {
                 ended += 1;
-                let last: Vec<_> = a.errors().map(|error| error.field(b'M').unwrap_or_default()).collect();
-                println!("{name} {mode:?} ends the session, {last:?}: {}", step.sql);
+                let reason = String::from_utf8_lossy(&a.bytes).replace('\0', " ");
+                let reason = reason.rsplit("[session ended: ").next().unwrap_or_default().to_owned();
+                println!("{name} {mode:?} ends the session, {reason} {}", step.sql);
             }
             let sql = step.sql.to_ascii_lowercase();
             let plan = sql.contains("explain");

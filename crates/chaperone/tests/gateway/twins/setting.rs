@@ -56,15 +56,22 @@ pub fn twins() -> Arc<Cluster> {
     cluster
 }
 
-/// A cluster whose plans and row orders do not change by themselves.
+/// Whether the server runs as it comes (`DEFAULTS=1`): then rows are sorted before they are compared.
+pub fn defaults() -> bool {
+    std::env::var_os("DEFAULTS").is_some()
+}
+
+/// A cluster whose plans and row orders do not change by themselves, unless that is asked for.
 pub fn steady() -> Cluster {
-    let options = Options::default()
-        .set("max_connections", "300")
-        .set("synchronize_seqscans", "off")
-        .set("max_parallel_workers_per_gather", "0")
-        .set("jit", "off")
-        .set("lock_timeout", "20s")
-        .set("autovacuum", "off");
+    let options = Options::default().set("max_connections", "300").set("lock_timeout", "20s");
+    let options = match defaults() {
+        true => options,
+        false => options
+            .set("synchronize_seqscans", "off")
+            .set("max_parallel_workers_per_gather", "0")
+            .set("jit", "off")
+            .set("autovacuum", "off"),
+    };
     let cluster = Cluster::start(options).unwrap();
     clinic::load(&cluster, ROLE[0], ROLE[1]).unwrap();
     cluster
