@@ -114,13 +114,15 @@ fn is_row(message: &[u8]) -> bool {
 pub struct Agent<O> {
     open: O,
     client: Client,
+    /// What puts the session back after the last attack; sent with what comes next, to save a turn.
+    owed: Vec<&'static str>,
 }
 
 impl<O: AsyncFn() -> Client> Agent<O> {
     /// An agent that opens its sessions so.
     pub async fn new(open: O) -> Self {
         let client = Self::fresh(&open).await;
-        Agent { open, client }
+        Agent { open, client, owed: Vec::new() }
     }
 
     async fn fresh(open: &O) -> Client {
@@ -133,7 +135,7 @@ impl<O: AsyncFn() -> Client> Agent<O> {
     /// Runs an attack, and leaves the session as if it had not been.
     pub async fn say(&mut self, entry: &Entry, mode: Mode) -> Answer {
         if entry.in_transaction {
-            self.quiet("BEGIN").await;
+            self.owed.push("BEGIN");
         }
         let mut answer = Answer { answered: true, state: b'I', ..Answer::default() };
         // a step that is refused shall not make those after it void
@@ -141,7 +143,7 @@ impl<O: AsyncFn() -> Client> Agent<O> {
         for step in &entry.steps {
             if goes_on {
                 let failed = answer.state == b'E';
-                self.quiet(if failed { "ROLLBACK TO chaperone_step" } else { "SAVEPOINT chaperone_step" }).await;
+                self.owed.push(if failed { "ROLLBACK TO chaperone_step" } else { "SAVEPOINT chaperone_step" });
             }
             answer.add(self.go_on(step, mode).await);
             if answer.ended {
@@ -149,16 +151,17 @@ impl<O: AsyncFn() -> Client> Agent<O> {
             }
         }
         if answer.state != b'I' || entry.in_transaction {
-            self.quiet("ROLLBACK").await;
+            self.owed.push("ROLLBACK");
         }
         if entry.sequence || entry.steps.iter().any(|step| leaves_traces(&step.sql)) {
-            self.quiet("DISCARD ALL").await;
+            self.owed.push("DISCARD ALL");
         }
         answer
     }
 
     /// Says one thing more in the session as it is. A session that ends is followed by another.
     pub async fn go_on(&mut self, step: &Step, mode: Mode) -> Answer {
+        self.settle().await;
         let mut answer = Answer { answered: true, state: b'I', ..Answer::default() };
         for turn in mode.turns(step) {
             let heard = self.turn(&turn, &step.data, mode).await;
@@ -172,6 +175,7 @@ impl<O: AsyncFn() -> Client> Agent<O> {
                     // the end of the session is an answer too
                     answer.bytes.extend(format!("\n[session ended: {error:#}]").into_bytes());
                     answer.ended = true;
+                    self.owed.clear();
                     self.client = Self::fresh(&self.open).await;
                     break;
                 }
@@ -185,12 +189,24 @@ impl<O: AsyncFn() -> Client> Agent<O> {
 
     /// A session that nothing was said in.
     pub async fn start_over(&mut self) {
+        self.owed.clear();
         self.client = Self::fresh(&self.open).await;
     }
 
-    /// One message that is no part of an attack.
-    async fn quiet(&mut self, sql: &str) {
-        if self.client.query(sql).await.is_err() {
+    /// Messages that are no part of an attack.
+    async fn settle(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        if owed.is_empty() {
+            return;
+        }
+        let bytes: Vec<_> = owed.iter().flat_map(|sql| frame::query(sql)).collect();
+        let mut heard = self.client.send(&bytes).await;
+        for _ in owed {
+            if heard.is_ok() {
+                heard = self.client.until_ready().await.map(drop);
+            }
+        }
+        if heard.is_err() {
             self.client = Self::fresh(&self.open).await;
         }
         self.client.take_received();

@@ -29,6 +29,9 @@ pub const CANARIES: [&str; 2] = ["Quokkazilla", "Wombatopolis of the long names"
 /// Names of the databases and connections; of one length.
 pub const TWINS: [&str; 2] = ["twin_a", "twin_b"];
 
+/// A copy of the first twin for what is sent straight: dead rows there would change the first twin's plans, and not the other's.
+pub const BESIDE: &str = "beside";
+
 /// The role of the gateway, which is no superuser, and its password.
 pub const ROLE: [&str; 2] = ["gateway", "not-a-secret-of-anyone"];
 
@@ -99,6 +102,7 @@ pub fn fresh() -> Cluster {
         cluster.psql_in(twin, &rows.join(";\n")).unwrap();
         cluster.psql_in(twin, "REFRESH MATERIALIZED VIEW clinic.kept; VACUUM ANALYZE").unwrap();
     }
+    cluster.psql(&format!("CREATE DATABASE {BESIDE} TEMPLATE {}", TWINS[0])).unwrap();
     cluster
 }
 
@@ -216,14 +220,14 @@ pub async fn agents(gateway: &Gateway) -> [Agent<impl AsyncFn() -> Client>; 2] {
     [agent(TWINS[0]).await, agent(TWINS[1]).await]
 }
 
-/// An agent at one of the twins itself, past the gateway, as the superuser or in the gateway's role.
-pub async fn direct(cluster: &Cluster, twin: &'static str, superuser: bool) -> Agent<impl AsyncFn() -> Client> {
+/// An agent at a database itself, past the gateway, as the superuser or in the gateway's role.
+pub async fn direct(cluster: &Cluster, database: &'static str, superuser: bool) -> Agent<impl AsyncFn() -> Client> {
     Agent::new(async move || {
         let address = format!("127.0.0.1:{}", cluster.port());
         let mut client = Client::connect(&address, Transport::Plain).await.unwrap();
         let [user, password] = if superuser { ["postgres", cluster.password()] } else { ROLE };
         let options = "-c statement_timeout=5000 -c search_path=clinic,public";
-        let parameters = [("user", user), ("database", twin), ("options", options)];
+        let parameters = [("user", user), ("database", database), ("options", options)];
         client.login_with(frontend::V3_0, &parameters, password).await.unwrap();
         client
     })
