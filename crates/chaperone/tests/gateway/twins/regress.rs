@@ -209,7 +209,7 @@ async fn twins_answer_the_regression_suite_alike() {
         all.add(&tally);
     }
     drop([one, other]);
-    println!("regression suite, {} scripts, {ended} sessions ended: {all}", names.len());
+    println!("regression suite, {} scripts, {ended} answers too long or at the end of the session: {all}", names.len());
     assert!(!names.is_empty() && all.answered > 0, "{all}");
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
     gateway.assert_well();
