@@ -5,7 +5,7 @@ BINARY := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/chaperone
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-check test clinical transparency bench lint clean
+.PHONY: help setup build demo demo-check test clinical twins transparency bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: setup ## everything that runs in minutes
 
 clinical: setup ## how many statements of clinical work are answered, and whether rightly
 	$(CARGO) test --locked -p chaperone --test gateway -- clinical --nocapture
+
+twins: setup ## can an agent tell two databases apart that differ in what is masked? half an hour; QUICK=1 a minute
+	@tests/twins/run
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway
 	@tests/setup/install suites

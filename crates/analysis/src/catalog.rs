@@ -66,6 +66,8 @@ pub(crate) struct Relation {
     pub(crate) indexes: Vec<Vec<i16>>,
     /// What the database compares when a row is written, besides the types.
     pub(crate) compared: Vec<Compared>,
+    /// Somebody's code runs when a row is written: in a default, a check, an index, a generated column, a domain.
+    pub(crate) runs_code: bool,
     /// Somebody's trigger runs when a row is written.
     pub(crate) has_triggers: bool,
     /// What a view is, if that can be read.
@@ -80,6 +82,8 @@ pub(crate) struct Compared {
     pub(crate) columns: Vec<i16>,
     /// The columns of another table that a foreign key compares them with; of the table that refers to this one, kind `r`.
     pub(crate) with: Option<(TableName, Vec<i16>)>,
+    /// The foreign key changes or removes rows of the table that refers to this one.
+    pub(crate) acts: bool,
 }
 
 /// A column of the live catalog.

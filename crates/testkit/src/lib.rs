@@ -8,6 +8,7 @@
 //! | [`raw`] | a protocol client that keeps every byte the server sent |
 //! | [`folder`] | a temporary folder that goes even when its owner is killed |
 //! | [`clinic`] | a synthetic clinic, its classification, and a database that holds no protected data |
+//! | [`twins`] | attacks and random statements, and whether two databases answer them alike |
 //!
 //! Everything listens on 127.0.0.1 and on a port the kernel chose; nothing outlives its owner.
 
@@ -17,3 +18,4 @@ pub mod issuer;
 pub mod pki;
 pub mod postgres;
 pub mod raw;
+pub mod twins;

@@ -13,8 +13,8 @@ use crate::allow;
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
 /// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 views · 13 constraints ·
-/// 14 triggers · 15 to 18 functions, operators, types and casts of extensions
-pub const QUERIES: [&str; 19] = [
+/// 14 triggers · 15 to 18 functions, operators, types and casts of extensions · 19 tables whose writes run code
+pub const QUERIES: [&str; 20] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
@@ -70,20 +70,56 @@ pub const QUERIES: [&str; 19] = [
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND s.path IS NOT NULL OFFSET 0) v",
     "SELECT c.conrelid, c.contype::pg_catalog.text, pg_catalog.array_to_string(c.conkey, ' '), c.confrelid, \
-     pg_catalog.array_to_string(c.confkey, ' ') FROM pg_catalog.pg_constraint c \
+     pg_catalog.array_to_string(c.confkey, ' '), c.contype = 'f' AND (c.confdeltype NOT IN ('a', 'r') OR c.confupdtype NOT IN ('a', 'r')) \
+     FROM pg_catalog.pg_constraint c \
      WHERE c.conrelid <> 0 AND c.contype IN ('c', 'f', 'p', 'u', 'x') \
      UNION ALL SELECT i.indrelid, CASE WHEN i.indisunique THEN 'u' ELSE 'e' END, \
      pg_catalog.concat_ws(' ', i.indkey::pg_catalog.text, \
        (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend d \
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)), \
-     0, '' FROM pg_catalog.pg_index i WHERE i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL",
+     0, '', false FROM pg_catalog.pg_index i WHERE i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL",
     "SELECT DISTINCT t.tgrelid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal",
     extensions::FUNCTIONS,
     extensions::OPERATORS,
     extensions::TYPES,
     extensions::CASTS,
+    CODE,
 ];
+
+/// Tables where a write runs code that is not the server's own: a default, a generated column, a check, an index, a
+/// partition's key, a domain. Functions in C that an extension brought are taken for what they are said to be.
+const CODE: &str = "WITH RECURSIVE own(class, oid) AS (\
+       SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid FROM pg_catalog.pg_proc p \
+       JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384 AND NOT (l.lanname = 'c' AND EXISTS \
+         (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+          AND d.objid = p.oid AND d.deptype = 'e')) \
+       UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid FROM pg_catalog.pg_operator o \
+       WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+         WHERE d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.objid = o.oid AND d.deptype = 'e') \
+       UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid FROM pg_catalog.pg_opclass o \
+       WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+         WHERE d.classid = 'pg_catalog.pg_opclass'::pg_catalog.regclass AND d.objid = o.oid AND d.deptype = 'e')), \
+     runs AS (SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d \
+       JOIN own ON own.class = d.refclassid AND own.oid = d.refobjid), \
+     domains(oid, top) AS (\
+       SELECT t.oid, t.oid FROM pg_catalog.pg_type t WHERE t.typtype = 'd' \
+       UNION ALL SELECT t.typbasetype, domains.top FROM domains JOIN pg_catalog.pg_type t ON t.oid = domains.oid \
+       WHERE t.typtype = 'd'), \
+     bad_domains AS (SELECT DISTINCT domains.top FROM domains WHERE EXISTS (SELECT FROM runs \
+         WHERE runs.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND runs.objid = domains.oid) \
+       OR EXISTS (SELECT FROM runs JOIN pg_catalog.pg_constraint c ON c.oid = runs.objid \
+         WHERE runs.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND c.contypid = domains.oid)) \
+     SELECT DISTINCT d.adrelid FROM pg_catalog.pg_attrdef d JOIN runs ON \
+       (runs.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND runs.objid = d.oid) \
+     UNION SELECT c.oid FROM pg_catalog.pg_class c JOIN runs ON runs.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+       AND runs.objid = c.oid WHERE c.relkind IN ('r', 'p') \
+     UNION SELECT c.conrelid FROM pg_catalog.pg_constraint c JOIN runs ON \
+       runs.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND runs.objid = c.oid WHERE c.conrelid <> 0 \
+     UNION SELECT i.indrelid FROM pg_catalog.pg_index i JOIN runs ON \
+       runs.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND runs.objid = i.indexrelid \
+     UNION SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN bad_domains ON bad_domains.top = a.atttypid \
+       JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind IN ('r', 'p') AND NOT a.attisdropped";
 
 impl Catalog {
     /// Builds the snapshot from the answers to [`QUERIES`], in their order.
@@ -111,6 +147,7 @@ impl Catalog {
             extension_operators,
             extension_types,
             extension_casts,
+            code,
         ] = answers
         else {
             return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
@@ -221,16 +258,21 @@ impl Catalog {
                 && let Some(relation) = catalog.relations.get_mut(other)
             {
                 let with = Some((name.clone(), columns.clone()));
-                relation.compared.push(Compared { kind: 'r', columns: others.clone(), with });
+                relation.compared.push(Compared { kind: 'r', columns: others.clone(), with, acts: row.flag(5)? });
             }
             if let Some(relation) = catalog.relations.get_mut(&name) {
                 let with = other.map(|other| (other, others));
-                relation.compared.push(Compared { kind: row.char(1)?, columns, with });
+                relation.compared.push(Compared { kind: row.char(1)?, columns, with, acts: false });
             }
         }
         for row in rows(14, triggers) {
             if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
                 relation.has_triggers = true;
+            }
+        }
+        for row in rows(19, code) {
+            if let Some(relation) = find(row.number(0)?).and_then(|name| catalog.relations.get_mut(name)) {
+                relation.runs_code = true;
             }
         }
         Ok(catalog)

@@ -47,6 +47,15 @@ impl Masker<'_> {
         if relation.has_triggers {
             return Err(triggers(name));
         }
+        if relation.runs_code && *written != Written::Deleted {
+            return Err(refusal(
+                "masking.code",
+                format!("table `{name}` cannot be written to through this connection"),
+                "a default, a check, an index, a generated column or a domain of it runs a function of this database, \
+                 which could read protected columns",
+                "ask the connection's owner for another way to write",
+            ));
+        }
         if relation.has_rules {
             return Err(refuse::relation(
                 &name.to_string(),
@@ -65,12 +74,21 @@ impl Masker<'_> {
                 ));
             }
             // a foreign key may change or remove the rows that refer to this one
-            if compared.kind == 'r'
+            if compared.acts
                 && *written != Written::Inserted
-                && let Some((child, _)) = &compared.with
-                && self.catalog.relations.get(child).is_none_or(|child| child.has_triggers)
+                && let Some((child, columns)) = &compared.with
             {
-                return Err(triggers(child));
+                let of_child = |number: &i16| {
+                    let child = self.catalog.relations.get(child)?;
+                    child.columns.iter().find(|column| column.number == *number).map(|column| column.name.clone())
+                };
+                self.probes_in(
+                    child,
+                    child,
+                    &Written::Updated(columns.iter().filter_map(of_child).collect()),
+                    deep - 1,
+                )?;
+                self.probes_in(child, child, &Written::Deleted, deep - 1)?;
             }
         }
         let children = self.catalog.children.get(name).map(Vec::as_slice).unwrap_or_default();

@@ -158,9 +158,14 @@ pub fn paper_catalog() -> Catalog {
         rows(&[]),
         // views, constraints, triggers
         rows(&[&["20004", " SELECT patient.id FROM clinic.patient WHERE (patient.last_name < 'M'::text);", "NULL"]]),
-        rows(&[&["20001", "u", "3", "0", ""], &["20002", "f", "2", "20001", "1"], &["20001", "c", "8 5", "0", ""]]),
+        rows(&[
+            &["20001", "u", "3", "0", "", "f"],
+            &["20002", "f", "2", "20001", "1", "f"],
+            &["20001", "c", "8 5", "0", "", "f"],
+        ]),
         rows(&[]),
         // of extensions
+        rows(&[]),
         rows(&[]),
         rows(&[]),
         rows(&[]),

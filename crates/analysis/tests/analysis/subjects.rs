@@ -142,6 +142,7 @@ async fn answers_are_the_same_and_every_row_says_whose_it_is() {
     let mut run = async |sql: &str| {
         let (expected, _) = session.run_in(&plain, sql).await;
         assert!(session.subjects.borrow().is_empty(), "{sql}");
+        session.run_in(&plain, "DEALLOCATE ALL").await;
         let (actual, _) = session.run_in(&with, sql).await;
         let subjects = std::mem::take(&mut *session.subjects.borrow_mut());
         // which of several rows a limit leaves is not said either

@@ -1,0 +1,34 @@
+-- in transactions
+-- What is made, changed and done to what is there.
+ANALYZE clinic.patient;
+CLUSTER clinic.patient USING patient_name;
+REINDEX TABLE clinic.patient;
+COMMENT ON TABLE clinic.patient IS 'x';
+SECURITY LABEL ON TABLE clinic.patient IS 'x';
+IMPORT FOREIGN SCHEMA x FROM SERVER y INTO z;
+LOAD 'auto_explain';
+CREATE TEMP TABLE patient (id int, last_name text);
+CREATE VIEW pg_temp.patient AS SELECT 1;
+ALTER ROLE gateway SET search_path = trap;
+ALTER SYSTEM SET log_statement = 'all';
+ALTER DATABASE twin_a SET search_path = trap;
+GRANT SELECT ON clinic.patient TO PUBLIC;
+REASSIGN OWNED BY gateway TO postgres;
+CREATE EXTENSION dblink;
+CREATE USER MAPPING FOR gateway SERVER far;
+CREATE PUBLICATION p FOR TABLE clinic.patient;
+CREATE SUBSCRIPTION s CONNECTION 'dbname=twin_a' PUBLICATION p;
+CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION trap.watch();
+CREATE POLICY open ON clinic.guarded USING (true);
+ALTER TABLE clinic.guarded NO FORCE ROW LEVEL SECURITY;
+CREATE SCHEMA mine CREATE VIEW v AS SELECT last_name FROM clinic.patient;
+CREATE TABLE clinic.mine AS SELECT last_name FROM clinic.patient;
+CREATE TABLE clinic.mine (LIKE clinic.patient INCLUDING ALL);
+CREATE TABLE clinic.mine () INHERITS (clinic.patient);
+CREATE TABLE clinic.mine OF trap.box;
+CREATE UNLOGGED TABLE clinic.mine AS TABLE clinic.patient;
+DROP TABLE clinic.patient CASCADE;
+CHECKPOINT;
+CALL trap.shout();
+DO LANGUAGE plpgsql 'BEGIN PERFORM trap.reveal(); END';
+EXPLAIN (ANALYZE) DELETE FROM clinic.badge RETURNING number;

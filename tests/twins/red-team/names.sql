@@ -1,0 +1,23 @@
+-- Names.
+SELECT last_name FROM "clinic"."patient" AS "Patient" ORDER BY id;
+SELECT clinic.patient.last_name FROM clinic.patient AS p;
+SELECT clinic.patient.last_name FROM clinic.patient, clinic.encounter AS patient;
+SELECT patient.last_name FROM clinic.patient p JOIN (SELECT 1 AS last_name) patient ON true ORDER BY p.id;
+SELECT x.last_name FROM clinic.patient AS x(a, b, c) ORDER BY 1;
+SELECT c FROM clinic.patient AS x(a, b, c) ORDER BY a;
+SELECT last_name FROM clinic.patient p, clinic.patient q WHERE p.id = q.id;
+SELECT p.last_name, q.last_name FROM clinic.patient p, clinic.patient q WHERE p.id = q.id ORDER BY p.id;
+WITH q AS (SELECT * FROM clinic.patient) SELECT last_name, ssn FROM q ORDER BY id;
+WITH q(a, b, c) AS MATERIALIZED (SELECT * FROM clinic.patient) SELECT a, c FROM q ORDER BY a;
+WITH secret AS (SELECT 1) SELECT * FROM secret;
+WITH a AS (WITH b AS (SELECT last_name, id FROM clinic.patient) SELECT * FROM b) SELECT * FROM a ORDER BY id;
+WITH RECURSIVE w(id, name) AS (SELECT id, last_name FROM clinic.patient UNION SELECT w.id + 1, p.last_name FROM w JOIN clinic.patient p ON p.id = w.id + 1) SELECT * FROM w ORDER BY 1;
+SELECT * FROM clinic.patient TABLESAMPLE SYSTEM (10);
+TABLE clinic.patient;
+SELECT clinic.patient FROM clinic.patient ORDER BY id;
+SELECT patient FROM clinic.patient ORDER BY id;
+SELECT patient::text, length(patient::text) FROM clinic.patient ORDER BY id;
+SELECT (patient).* FROM clinic.patient ORDER BY 1;
+SELECT hashtext(patient::text) FROM clinic.patient ORDER BY id;
+SELECT postgres.clinic.patient.last_name FROM clinic.patient;
+SELECT * FROM postgres.clinic.patient;
