@@ -136,7 +136,7 @@ struct Masker<'a> {
     /// Expressions that were put over a target's masked row, each as a query.
     wraps: Vec<pg::SelectStmt>,
     /// Where a mask comes back, what is stored stays.
-    guards: Vec<pg::CaseExpr>,
+    guards: Vec<Node>,
     /// Names of columns that are not as stored, of all that a statement reads that writes.
     hidden_names: BTreeSet<String>,
     writes: bool,

@@ -260,12 +260,11 @@ impl Judge {
             if self.is_shielded()
                 && let Some(prepares) = statements.prepares(i)
             {
-                let fresh = prepared.iter().any(|(_, _, name)| *name == prepares.name());
                 match prepares {
                     Prepares::Prepare(_) if self.made.is_full() => _ = refused.get_or_insert(made::too_many()),
                     Prepares::Prepare(name) => prepared.push((i, ordinal, name)),
                     Prepares::Execute(name) => {
-                        if let Err(refusal) = self.executes(name, fresh) {
+                        if let Err(refusal) = self.executes(name) {
                             refused.get_or_insert(refusal);
                         }
                     }
@@ -339,8 +338,9 @@ impl Judge {
     }
 
     /// Whether what `EXECUTE` names may run as it was prepared.
-    fn executes(&mut self, name: &str, fresh: bool) -> Result<(), Refusal> {
-        if !self.made.knows(name) && !fresh && self.names_of_protocol {
+    fn executes(&mut self, name: &str) -> Result<(), Refusal> {
+        // the database has one space of names, and it cannot be told which of the two it means
+        if self.names_of_protocol {
             return Err(made::of_the_protocol());
         }
         let Some(shield) = &self.shield else { return Ok(()) };

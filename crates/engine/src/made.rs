@@ -34,10 +34,6 @@ impl Made {
         self.count >= MOST
     }
 
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.statements.contains_key(name)
-    }
-
     /// A statement is prepared.
     pub(crate) fn add(&mut self, name: &str, ordinal: u64, text: &str, run: &str, generation: u64) {
         let known = self.statements.entry(name.to_owned()).or_default();
@@ -86,9 +82,9 @@ pub(crate) fn of_the_protocol() -> Refusal {
     Refusal {
         code: SqlState("26000"),
         rule: "masking.prepared",
-        message: "prepared statement does not exist".to_owned(),
-        detail: "no statement of this name was made by PREPARE in this session".to_owned(),
-        hint: "run what the driver has prepared by the driver, or use PREPARE".to_owned(),
+        message: "EXECUTE cannot be used while statements of the protocol have names".to_owned(),
+        detail: "both share their names, and it cannot be told which would run".to_owned(),
+        hint: "run what the driver has prepared by the driver, or switch its named statements off".to_owned(),
     }
 }
 

@@ -69,16 +69,22 @@ pub const QUERIES: [&str; 20] = [
      (SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) AS text, c.reloptions::pg_catalog.text AS options \
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND s.path IS NOT NULL OFFSET 0) v",
-    "SELECT c.conrelid, c.contype::pg_catalog.text, pg_catalog.array_to_string(c.conkey, ' '), c.confrelid, \
+    // `C`: a check that rows need not satisfy that are there, since it was not looked at then, or depends on the time
+    "SELECT c.conrelid, CASE WHEN c.contype = 'c' AND (NOT c.convalidated \
+       OR c.conbin::pg_catalog.text ~ 'SQLVALUEFUNCTION|COERCEVIAIO|NEXTVALUEEXPR' \
+       OR EXISTS (SELECT FROM pg_catalog.regexp_matches(c.conbin::pg_catalog.text, ':(funcid|opno) ([0-9]+)', 'g') AS m \
+         LEFT JOIN pg_catalog.pg_operator o ON m[1] = 'opno' AND o.oid::pg_catalog.text = m[2] \
+         JOIN pg_catalog.pg_proc p ON p.oid::pg_catalog.text = CASE m[1] WHEN 'funcid' THEN m[2] ELSE o.oprcode::pg_catalog.oid::pg_catalog.text END \
+         WHERE p.provolatile <> 'i')) THEN 'C' ELSE c.contype::pg_catalog.text END, pg_catalog.array_to_string(c.conkey, ' '), c.confrelid, \
      pg_catalog.array_to_string(c.confkey, ' '), c.contype = 'f' AND (c.confdeltype NOT IN ('a', 'r') OR c.confupdtype NOT IN ('a', 'r')) \
      FROM pg_catalog.pg_constraint c \
      WHERE c.conrelid <> 0 AND c.contype IN ('c', 'f', 'p', 'u', 'x') \
-     UNION ALL SELECT i.indrelid, CASE WHEN i.indisunique THEN 'u' ELSE 'e' END, \
+     UNION ALL SELECT i.indrelid, CASE WHEN i.indisunique OR i.indisexclusion THEN 'u' ELSE 'e' END, \
      pg_catalog.concat_ws(' ', i.indkey::pg_catalog.text, \
        (SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend d \
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)), \
-     0, '', false FROM pg_catalog.pg_index i WHERE i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL",
+     0, '', false FROM pg_catalog.pg_index i WHERE i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL",
     "SELECT DISTINCT t.tgrelid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal",
     extensions::FUNCTIONS,
     extensions::OPERATORS,

@@ -29,7 +29,25 @@ const DEEPEST: usize = 16;
 impl Masker<'_> {
     /// Whether rows of a table may be written so.
     pub(super) fn probes(&self, name: &TableName, written: &Written) -> Result<(), Refusal> {
+        if let Written::Updated(columns) = written
+            && self.moves(name, columns, DEEPEST)
+        {
+            // in another partition a row is a new one, and all of it is looked at
+            let all = self.catalog.relations.get(name).map(|relation| &*relation.columns).unwrap_or_default();
+            let all = all.iter().map(|column| column.name.clone()).collect();
+            self.probes_in(name, name, &Written::Inserted, DEEPEST)?;
+            return self.probes_in(name, name, &Written::Updated(all), DEEPEST);
+        }
         self.probes_in(name, name, written, DEEPEST)
+    }
+
+    /// Whether a row can come to lie in another partition.
+    fn moves(&self, name: &TableName, columns: &BTreeSet<String>, deep: usize) -> bool {
+        let Some(relation) = self.catalog.relations.get(name).filter(|_| deep > 0) else { return true };
+        let of_key = |column: &&crate::catalog::Column| relation.partition_key.contains(&column.number);
+        relation.partitioned_by_expression
+            || relation.columns.iter().filter(of_key).any(|column| columns.contains(&column.name))
+            || self.catalog.children.get(name).into_iter().flatten().any(|child| self.moves(child, columns, deep - 1))
     }
 
     fn probes_in(&self, top: &TableName, name: &TableName, written: &Written, deep: usize) -> Result<(), Refusal> {
@@ -63,7 +81,14 @@ impl Masker<'_> {
                 "ask the connection's owner for another way",
             ));
         }
-        for compared in &relation.compared {
+        let written = &with_generated(relation, written);
+        let generated = relation.columns.iter().filter_map(|column| {
+            let mut columns = column.generated_from.clone()?;
+            columns.push(column.number);
+            Some(Compared { kind: 'e', columns, with: None, acts: false })
+        });
+        let generated: Vec<Compared> = generated.collect();
+        for compared in relation.compared.iter().chain(&generated) {
             if let Some(hidden) = self.told_by(top, relation, compared, written) {
                 return Err(refusal(
                     "masking.probe",
@@ -103,9 +128,11 @@ impl Masker<'_> {
         };
         let concerned = match (written, compared.kind) {
             // these look at nothing but the new row
-            (Written::Inserted, 'c' | 'e' | 'r') => false,
+            (Written::Inserted, 'c' | 'C' | 'e' | 'r') => false,
             (Written::Inserted, _) => true,
             (Written::Deleted, kind) => kind == 'r',
+            // rows that are there need not satisfy it
+            (Written::Updated(_), 'C') => true,
             (Written::Updated(written), _) => compared
                 .columns
                 .iter()
@@ -116,9 +143,18 @@ impl Masker<'_> {
         }
         match (compared.kind, &compared.with) {
             ('f' | 'r', Some((other, columns))) => match self.catalog.relations.get(other) {
-                Some(relation) => self.hidden_of(other, relation, columns),
+                Some(there) => self.hidden_of(other, there, columns).or_else(|| {
+                    // the rest of a key is what is stored
+                    let stored = *written != Written::Inserted;
+                    stored.then(|| self.hidden_of(top, relation, &compared.columns)).flatten()
+                }),
                 None => Some(other.to_string()),
             },
+            // a row as a whole
+            ('c' | 'C', _) if compared.columns.contains(&0) => {
+                let all: Vec<i16> = relation.columns.iter().map(|column| column.number).collect();
+                self.hidden_of(top, relation, &all)
+            }
             ('f' | 'r', None) => Some(top.to_string()),
             _ => self.hidden_of(top, relation, &compared.columns),
         }
@@ -139,4 +175,15 @@ impl Masker<'_> {
         };
         columns.iter().find_map(hidden)
     }
+}
+
+/// The columns that are written, and those that are computed from them.
+fn with_generated(relation: &Relation, written: &Written) -> Written {
+    let Written::Updated(columns) = written else { return written.clone() };
+    let numbers: BTreeSet<i16> =
+        relation.columns.iter().filter(|column| columns.contains(&column.name)).map(|column| column.number).collect();
+    let computed = relation.columns.iter().filter(|column| {
+        column.generated_from.as_ref().is_some_and(|from| from.iter().any(|number| numbers.contains(number)))
+    });
+    Written::Updated(columns.iter().cloned().chain(computed.map(|column| column.name.clone())).collect())
 }

@@ -26,7 +26,7 @@ pub(crate) struct PutIn<'a> {
     /// Masked selves of relations.
     pub(crate) sources: Vec<&'a pg::SelectStmt>,
     /// What keeps a stored value where its mask comes back.
-    pub(crate) guards: &'a [pg::CaseExpr],
+    pub(crate) guards: &'a [Node],
     /// Names of CTEs.
     pub(crate) ctes: &'a BTreeSet<String>,
     /// Tables that are written to.
@@ -61,14 +61,21 @@ pub(crate) fn prove(
     Ok(text)
 }
 
+/// The row of a target, for [`wrapped`].
+pub(crate) struct Row<'a> {
+    /// What it is known as.
+    pub(crate) alias: &'a str,
+    pub(crate) columns: &'a [String],
+    /// Columns that may be named within a wrapping only.
+    pub(crate) masked: &'a BTreeSet<String>,
+    /// `excluded` is the row that was to be inserted.
+    pub(crate) excluded: bool,
+}
+
 /// Whether an expression over a target's rows names what is masked only within a query over their masked selves.
-pub(crate) fn wrapped(
-    expression: &Node,
-    wraps: &[pg::SelectStmt],
-    masked: &BTreeSet<String>,
-    alias: &str,
-    excluded: bool,
-) -> Result<(), Refusal> {
+pub(crate) fn wrapped(expression: &Node, wraps: &[pg::SelectStmt], row: &Row<'_>) -> Result<(), Refusal> {
+    let Row { alias, columns, masked, excluded } = row;
+    let shown = |name: &str| columns.iter().any(|column| column == name) && !masked.contains(name);
     let raw = || Err(refuse::internal("an expression over a row that is written would see it as stored"));
     let wraps: Vec<Vec<Token>> = wraps.iter().map(tokens).collect();
     let tree = tokens(expression);
@@ -104,10 +111,15 @@ pub(crate) fn wrapped(
             Token::Leave => {
                 if open.pop() == Some("ColumnRef") {
                     let names = reference.take().unwrap_or_default();
-                    let proposed = excluded && matches!(names[..], ["excluded", _]);
-                    let whole = matches!(names[..], [name] if name == alias);
-                    let hides = names.iter().any(|name| masked.contains(*name));
-                    if names.len() > 2 || whole || (hides && !proposed) {
+                    let passes = match names[..] {
+                        ["excluded", name] if *excluded => columns.iter().any(|column| column == name),
+                        [name] => !masked.contains(name) && name != *alias,
+                        // what is no column of the row could be a function of it
+                        [first, name] if first == *alias => shown(name),
+                        [first, name] => !masked.contains(first) && !masked.contains(name),
+                        _ => false,
+                    };
+                    if !passes {
                         return raw();
                     }
                 }
@@ -220,7 +232,7 @@ fn check(
     let mut aliased = false;
     let mut function: Option<(usize, Vec<&str>)> = None;
     while let Some((token, after)) = rest.split_first() {
-        if matches!(token, Token::Enter("SelectStmt" | "CaseExpr"))
+        if matches!(token, Token::Enter("SelectStmt" | "CaseExpr" | "CoalesceExpr"))
             && let Some(source) = known.iter().find(|source| rest.starts_with(source))
         {
             rest = rest.get(source.len()..).unwrap_or_default();

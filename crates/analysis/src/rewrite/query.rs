@@ -261,6 +261,14 @@ impl Masker<'_> {
             let hidden = |column: &&Column| !source::column_as_stored(&name, column, relation, &self.protection);
             let hidden: Vec<String> =
                 relation.columns.iter().filter(hidden).map(|column| column.name.clone()).collect();
+            if let Some(alias) = alias.as_ref().filter(|_| !hidden.is_empty()) {
+                // names that an alias gives to columns
+                let names = alias.colnames.iter().filter_map(|name| match &name.node {
+                    Some(NodeEnum::String(name)) => Some(name.sval.clone()),
+                    _ => None,
+                });
+                self.hidden_names.extend(names);
+            }
             self.hidden_names.extend(hidden);
         }
         let columns_renamed = alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());

@@ -362,7 +362,7 @@ pub(crate) fn is_domain(column: &Column) -> bool {
 }
 
 /// The column's type with any domain taken off.
-fn base_type(column: &Column) -> Type {
+pub(crate) fn base_type(column: &Column) -> Type {
     let (base, array) = match &column.element {
         Some(element) => (element, true),
         None => (&column.base, false),

@@ -117,7 +117,16 @@ impl<'a> Masker<'a> {
             };
             *expression = node(NodeEnum::SubLink(Box::new(link)));
         }
-        proof::wrapped(expression, &self.wraps, &target.wrapped, &target.alias, target.excluded)
+        if target.wrapped.is_empty() {
+            return Ok(());
+        }
+        let row = proof::Row {
+            alias: &target.alias,
+            columns: &target.columns,
+            masked: &target.wrapped,
+            excluded: target.excluded,
+        };
+        proof::wrapped(expression, &self.wraps, &row)
     }
 
     /// Whether the table may be written to so.
@@ -129,14 +138,18 @@ impl<'a> Masker<'a> {
 impl Target {
     /// Whether an expression names nothing that is masked, in any way.
     pub(super) fn shows_through(&self, expression: &Node) -> bool {
+        if self.wrapped.is_empty() {
+            return true;
+        }
         let names = References::of(expression, self.excluded);
-        !names.subquery
-            && !names.star
-            && names.names.iter().all(|reference| {
-                !reference.iter().any(|name| self.wrapped.contains(name))
-                    && reference.len() <= 2
-                    && !(reference.len() == 1 && reference.first() == Some(&self.alias))
-            })
+        let shown = |reference: &Vec<String>| match &reference[..] {
+            [name] => !self.wrapped.contains(name) && *name != self.alias,
+            // row.name also calls a function of the row: only a column that is shown passes
+            [alias, name] if *alias == self.alias => self.columns.contains(name) && !self.wrapped.contains(name),
+            [alias, name] => !self.wrapped.contains(name) && !self.wrapped.contains(alias),
+            _ => false,
+        };
+        !names.subquery && !names.star && names.names.iter().all(shown)
     }
 
     fn wrapping(&self, expression: Node) -> pg::SelectStmt {
@@ -213,8 +226,10 @@ impl Visit for References {
         match kind {
             "ColumnRef" => {
                 let name = self.open.take().unwrap_or_default();
-                let proposed =
-                    self.excluded && name.len() == 2 && name.first().is_some_and(|first| first == "excluded");
+                let proposed = self.excluded
+                    && !self.subquery
+                    && name.len() == 2
+                    && name.first().is_some_and(|first| first == "excluded");
                 if !proposed {
                     self.names.push(name);
                 }

@@ -74,7 +74,7 @@ impl Masker<'_> {
         let target_list = relation.columns.iter().map(|column| {
             let fields = vec![string(NAME), string(&column.name)];
             let value = node(NodeEnum::ColumnRef(pg::ColumnRef { fields, location: 0 }));
-            let redacted = listed && self.protection.masks.rung(name, &column.name) == Rung::Redacted;
+            let redacted = listed && self.protection.masks.rung(name, &column.name) != Rung::Raw;
             let value = if redacted { hidden(value) } else { value };
             let target = pg::ResTarget { name: column.name.clone(), val: Some(Box::new(value)), ..Default::default() };
             node(NodeEnum::ResTarget(Box::new(target)))

@@ -7,15 +7,18 @@
 
 use std::collections::BTreeSet;
 
+use chaperone_mask::quoted;
 use chaperone_model::{Refusal, Rung};
-use pg_query::protobuf::{self as pg, AExprKind, CmdType, MergeMatchKind, NullTestType, OnConflictAction};
+use pg_query::protobuf::{self as pg, CmdType, MergeMatchKind, OnConflictAction};
 use pg_query::{Node, NodeEnum};
 
 use super::probe::Written;
 use super::refuse::{self, refusal};
 use super::target::{References, Target};
-use super::{Item, Masker, expected_of, group, node};
+use super::{Item, Masker, expected_of, group, node, source};
+use crate::depth::Depth;
 use crate::output::Expected;
+use crate::parse;
 use crate::visit::{Visit, visit};
 
 /// The columns that a write returns, where it returns any; `None` within where the server decides.
@@ -176,9 +179,6 @@ impl Masker<'_> {
             // there is no row of the target here, and the server lets nobody name one
             Ok(MergeMatchKind::MergeWhenNotMatchedByTarget) => {
                 self.optional(condition)?;
-                if let Some(condition) = condition {
-                    self.wrap(condition, target)?;
-                }
             }
             Ok(MergeMatchKind::Undefined) | Err(_) => return Err(refuse::construct("a clause of MERGE")),
         }
@@ -290,39 +290,57 @@ impl Masker<'_> {
         let redacted = !group::has_equality(live)
             || self.protection.masks.rung(&target.name, column) == Rung::Redacted
             || live.generated_from.is_some();
-        let new = Box::new(value.clone());
-        let same = if redacted {
-            NodeEnum::NullTest(Box::new(pg::NullTest {
-                arg: Some(new.clone()),
-                nulltesttype: NullTestType::IsNull as i32,
-                ..Default::default()
-            }))
+        if source::is_domain(live) {
+            return Err(refusal(
+                "masking.echo",
+                format!("`{}.{column}` cannot be written by who does not see it as stored", target.name),
+                "its type is a domain, whose checks would look at what is stored",
+                "leave the column as it is",
+            ));
+        }
+        let ty = source::base_type(live).sql();
+        let stored = format!("{}.{}", quoted(&target.alias), quoted(column));
+        let guard = if redacted {
+            // evaluated once, whatever it is; with a type, so that a parameter has one
+            let mut guard = parsed(&format!("COALESCE(NULL::{ty}, {stored})"))?;
+            if let Some(NodeEnum::CoalesceExpr(both)) = &mut guard.node {
+                put_into_cast(both.args.first_mut(), value)?;
+            }
+            guard
         } else {
+            if !is_plain(value) {
+                return Err(refusal(
+                    "masking.echo",
+                    format!("what is written to `{}.{column}` must be a constant or a parameter", target.name),
+                    "it is compared with what the session sees of the column, so that a mask is not stored over a value",
+                    "work the value out first, and pass it as a parameter",
+                ));
+            }
             self.implied_operator("=")?;
             let mut mask = target.column(column);
             self.wrap(&mut mask, target)?;
-            NodeEnum::AExpr(Box::new(pg::AExpr {
-                kind: AExprKind::AexprNotDistinct as i32,
-                name: vec![super::string("=")],
-                lexpr: Some(new.clone()),
-                rexpr: Some(Box::new(mask)),
-                ..Default::default()
-            }))
-        };
-        let when = pg::CaseWhen {
-            expr: Some(Box::new(node(same))),
-            result: Some(Box::new(target.column(column))),
-            ..Default::default()
-        };
-        let guard = pg::CaseExpr {
-            args: vec![node(NodeEnum::CaseWhen(Box::new(when)))],
-            defresult: Some(new),
-            ..Default::default()
+            let mut guard =
+                parsed(&format!("CASE WHEN NULL::{ty} IS NOT DISTINCT FROM NULL THEN {stored} ELSE NULL::{ty} END"))?;
+            let Some(NodeEnum::CaseExpr(case)) = &mut guard.node else {
+                return Err(refuse::internal("a guard is something else"));
+            };
+            put_into_cast(case.defresult.as_deref_mut(), value)?;
+            match case.args.first_mut().and_then(|when| when.node.as_mut()) {
+                Some(NodeEnum::CaseWhen(when)) => match when.expr.as_mut().and_then(|expr| expr.node.as_mut()) {
+                    Some(NodeEnum::AExpr(same)) => {
+                        put_into_cast(same.lexpr.as_deref_mut(), value)?;
+                        same.rexpr = Some(Box::new(mask));
+                    }
+                    _ => return Err(refuse::internal("a guard is something else")),
+                },
+                _ => return Err(refuse::internal("a guard is something else")),
+            }
+            guard
         };
         self.put_in += super::proof::size(&guard);
         self.within_bounds()?;
         self.guards.push(guard.clone());
-        *value = node(NodeEnum::CaseExpr(Box::new(guard)));
+        *value = guard;
         Ok(())
     }
 
@@ -388,6 +406,39 @@ impl Masker<'_> {
             [] => false,
         });
         if found { Err(refuse::construct("`old` or `new` in RETURNING")) } else { Ok(()) }
+    }
+}
+
+/// An expression of our own, from its text.
+fn parsed(text: &str) -> Result<Node, Refusal> {
+    let text = format!("SELECT {text}");
+    let broken = || refuse::internal("an expression of our own does not parse");
+    match parse::tree(&text, Depth::of(&text)?)?.pop().and_then(|raw| raw.stmt?.node) {
+        Some(NodeEnum::SelectStmt(mut select)) => match select.target_list.pop().and_then(|target| target.node) {
+            Some(NodeEnum::ResTarget(target)) => target.val.map(|val| *val).ok_or_else(broken),
+            _ => Err(broken()),
+        },
+        _ => Err(broken()),
+    }
+}
+
+/// Puts a value where `NULL::type` has its `NULL`.
+fn put_into_cast(cast: Option<&mut Node>, value: &Node) -> Result<(), Refusal> {
+    match cast.and_then(|cast| cast.node.as_mut()) {
+        Some(NodeEnum::TypeCast(cast)) => {
+            cast.arg = Some(Box::new(value.clone()));
+            Ok(())
+        }
+        _ => Err(refuse::internal("a guard has no cast")),
+    }
+}
+
+/// Whether a value is a constant or a parameter, perhaps with a type: it is the same however often it is looked at.
+fn is_plain(value: &Node) -> bool {
+    match &value.node {
+        Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_plain),
+        _ => false,
     }
 }
 

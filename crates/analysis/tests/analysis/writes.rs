@@ -16,7 +16,22 @@ CREATE TABLE clinic.parted_b PARTITION OF clinic.parted DEFAULT;
 CREATE TABLE clinic.watched (id int PRIMARY KEY, name text);
 CREATE FUNCTION trap.tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE NOTICE ''%'', OLD.name; RETURN NEW; END';
 CREATE TRIGGER t BEFORE UPDATE ON clinic.watched FOR EACH ROW EXECUTE FUNCTION trap.tell();
-GRANT ALL ON clinic.task, clinic.card, clinic.parted, clinic.watched TO agent;
+CREATE TABLE clinic.gen (id int PRIMARY KEY, a int, h int, g int GENERATED ALWAYS AS (100 / nullif(a - h, 0)) STORED);
+CREATE TABLE clinic.pair (x int, y int, PRIMARY KEY (x, y));
+CREATE TABLE clinic.fk2 (id int PRIMARY KEY, x int, h int, FOREIGN KEY (x, h) REFERENCES clinic.pair (x, y));
+CREATE TABLE clinic.top (id int PRIMARY KEY, what text);
+CREATE TABLE clinic.mid (id int PRIMARY KEY, top_id int REFERENCES clinic.top ON DELETE SET NULL ON UPDATE CASCADE, h text, CHECK (top_id IS NOT NULL OR h LIKE 'ada%'));
+CREATE TABLE clinic.bed (id int PRIMARY KEY, bed int, h text, EXCLUDE (bed WITH =) WHERE (h LIKE 'ada%'));
+CREATE TABLE clinic.nv (id int PRIMARY KEY, note text, h text);
+CREATE TABLE clinic.tm (id int PRIMARY KEY, note text, h timestamptz, CHECK (h IS NULL OR h > '2000-01-01' OR now() > '2000-01-01'));
+CREATE TABLE clinic.chk (id int PRIMARY KEY, q text CHECK (trap.guess(q)));
+CREATE TABLE clinic.def (id int PRIMARY KEY, q text DEFAULT trap.reveal());
+CREATE TABLE clinic.form (id int PRIMARY KEY, q trap.probe);
+CREATE FUNCTION trap.fixed(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT last_name FROM clinic.patient WHERE id = $1';
+CREATE TABLE clinic.comp (id int PRIMARY KEY, what text GENERATED ALWAYS AS (trap.fixed(id)) STORED);
+CREATE TABLE clinic.idx (id int PRIMARY KEY, what text);
+CREATE UNIQUE INDEX ON clinic.idx (trap.fixed(id));
+GRANT ALL ON ALL TABLES IN SCHEMA clinic TO agent;
 ";
 
 fn filled(twin: &str) -> String {
@@ -24,7 +39,14 @@ fn filled(twin: &str) -> String {
         "INSERT INTO clinic.task (patient_id, due, priority) SELECT 1 + i % 50, '2026-01-01'::date + i, 1 + i % 9 FROM generate_series(1, 30) i;
          INSERT INTO clinic.card SELECT i, '{twin}' || i, '{twin} name ' || i, (CASE '{twin}' WHEN 'ada' THEN '2027-01-01' ELSE '2027-12-31' END)::date, 'n' || i FROM generate_series(1, 30) i;
          INSERT INTO clinic.parted SELECT i, CASE i % 2 WHEN 0 THEN 'a' ELSE 'b' END, '{twin}' || i FROM generate_series(1, 20) i;
-         INSERT INTO clinic.watched VALUES (1, '{twin}')"
+         INSERT INTO clinic.watched VALUES (1, '{twin}');
+         INSERT INTO clinic.gen (id, a, h) VALUES (1, 1, length('{twin}') + ascii('{twin}'));
+         INSERT INTO clinic.pair SELECT 1, i FROM generate_series(1, 3) i; INSERT INTO clinic.pair VALUES (2, CASE '{twin}' WHEN 'ada' THEN 1 ELSE 2 END);
+         INSERT INTO clinic.fk2 VALUES (1, 1, 1);
+         INSERT INTO clinic.top VALUES (1, 't'); INSERT INTO clinic.mid VALUES (1, 1, '{twin}');
+         INSERT INTO clinic.bed VALUES (1, 1, '{twin}'); INSERT INTO clinic.nv VALUES (1, 'n', '{twin}');
+         ALTER TABLE clinic.nv ADD CHECK (h LIKE 'ada%') NOT VALID;
+         INSERT INTO clinic.tm VALUES (1, 'n', now())"
     )
 }
 
@@ -45,6 +67,38 @@ fn classes() -> Clinic {
         ("parted", "id", Class::None, Rung::Raw),
         ("parted", "unit", Class::None, Rung::Raw),
         ("parted", "name", Class::Name, Rung::Redacted),
+        ("gen", "id", Class::None, Rung::Raw),
+        ("gen", "a", Class::None, Rung::Raw),
+        ("gen", "h", Class::Mrn, Rung::Redacted),
+        ("pair", "x", Class::None, Rung::Raw),
+        ("pair", "y", Class::None, Rung::Raw),
+        ("fk2", "id", Class::None, Rung::Raw),
+        ("fk2", "x", Class::None, Rung::Raw),
+        ("fk2", "h", Class::Mrn, Rung::Redacted),
+        ("top", "id", Class::None, Rung::Raw),
+        ("top", "what", Class::None, Rung::Raw),
+        ("mid", "id", Class::None, Rung::Raw),
+        ("mid", "top_id", Class::None, Rung::Raw),
+        ("mid", "h", Class::Name, Rung::Redacted),
+        ("bed", "id", Class::None, Rung::Raw),
+        ("bed", "bed", Class::None, Rung::Raw),
+        ("bed", "h", Class::Name, Rung::Redacted),
+        ("nv", "id", Class::None, Rung::Raw),
+        ("nv", "note", Class::None, Rung::Raw),
+        ("nv", "h", Class::Name, Rung::Redacted),
+        ("tm", "id", Class::None, Rung::Raw),
+        ("tm", "note", Class::None, Rung::Raw),
+        ("tm", "h", Class::Date, Rung::Partial),
+        ("chk", "id", Class::None, Rung::Raw),
+        ("chk", "q", Class::None, Rung::Raw),
+        ("def", "id", Class::None, Rung::Raw),
+        ("def", "q", Class::None, Rung::Raw),
+        ("form", "id", Class::None, Rung::Raw),
+        ("form", "q", Class::Name, Rung::Redacted),
+        ("comp", "id", Class::None, Rung::Raw),
+        ("comp", "what", Class::None, Rung::Raw),
+        ("idx", "id", Class::None, Rung::Raw),
+        ("idx", "what", Class::None, Rung::Raw),
         ("watched", "id", Class::None, Rung::Raw),
         ("watched", "name", Class::Name, Rung::Redacted),
     ];
@@ -141,7 +195,49 @@ const MASKED: &[(&str, &str)] = &[
         "21",
     ),
     ("UPDATE clinic.card SET name = 'Smith' WHERE patient_id = 3 RETURNING name", "None"),
+    // a name behind the target's alias that is no column is a function of its row
+    ("UPDATE clinic.card SET note = 'x' WHERE patient_id = 3 RETURNING card.to_jsonb", "null"),
+    ("UPDATE clinic.card SET note = 'x' WHERE card.to_jsonb ->> 'name' LIKE 'ada%'", "0"),
+    ("DELETE FROM clinic.card c WHERE patient_id = 3 RETURNING c.to_json, c.quote_nullable, c.concat", "null"),
+    ("UPDATE clinic.card SET note = card.to_jsonb ->> 'name' WHERE patient_id = 3 RETURNING note", "None"),
+    (
+        "INSERT INTO clinic.parted AS p VALUES (2, 'a', 'Smith') ON CONFLICT (id, unit) DO UPDATE SET name = 'x' RETURNING p.to_jsonb",
+        "null",
+    ),
+    (
+        "MERGE INTO clinic.parted p USING (VALUES (2)) v(i) ON p.id = v.i AND p.to_jsonb ->> 'name' LIKE 'ada%' WHEN MATCHED THEN DELETE",
+        "masking.merge",
+    ),
+    (
+        "MERGE INTO clinic.parted p USING (VALUES (2)) v(i) ON p.id = v.i WHEN MATCHED AND p.to_jsonb ->> 'name' LIKE 'ada%' THEN DELETE",
+        "0",
+    ),
+    (
+        "MERGE INTO clinic.parted p USING (VALUES (700, 'x')) v(i, name) ON p.id = v.i WHEN NOT MATCHED AND v.name = 'x' AND v.i IN (SELECT 700) THEN INSERT VALUES (v.i, 'a', 'n')",
+        "1",
+    ),
+    ("WITH x AS (DELETE FROM clinic.card c WHERE patient_id < 3 RETURNING c.to_jsonb AS j) SELECT * FROM x", "null"),
+    // what a write would tell
+    ("UPDATE clinic.gen SET a = 3 WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.fk2 SET x = 2 WHERE id = 1", "masking.probe"),
+    ("DELETE FROM clinic.top WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.top SET id = 5 WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.top SET what = 'x' WHERE id = 1", "1"),
+    ("INSERT INTO clinic.bed VALUES (9, 1, 'adam')", "masking.probe"),
+    ("UPDATE clinic.nv SET note = 'x' WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.tm SET note = 'x' WHERE id = 1", "masking.probe"),
+    ("INSERT INTO clinic.chk VALUES (1, '%x%')", "masking.code"),
+    ("INSERT INTO clinic.def (id) VALUES (1) RETURNING q", "masking.code"),
+    ("UPDATE clinic.def SET q = DEFAULT RETURNING q", "masking.code"),
+    ("INSERT INTO clinic.form VALUES (1, '%x%')", "masking.code"),
+    ("INSERT INTO clinic.comp (id) VALUES (5) RETURNING what", "masking.code"),
+    (
+        "INSERT INTO clinic.idx (id) SELECT i FROM generate_series(1, 60) i ON CONFLICT DO NOTHING RETURNING id",
+        "masking.code",
+    ),
     // refused
+    ("UPDATE clinic.card SET expires = CASE WHEN random() < 0.5 THEN '2027-01-01'::date END", "masking.echo"),
+    ("UPDATE clinic.task SET what = c.y FROM clinic.card AS c(x, n, y) WHERE x = 3", "masking.echo"),
     ("UPDATE clinic.card SET note = name WHERE patient_id = 3", "masking.echo"),
     ("UPDATE clinic.card SET note = upper(card.name) WHERE patient_id = 3", "masking.echo"),
     ("UPDATE clinic.card SET note = (SELECT name FROM clinic.card c WHERE c.patient_id = 4)", "masking.echo"),
@@ -227,7 +323,8 @@ async fn a_row_that_is_read_and_written_back_stays_as_it_is() {
     let stored = || cluster.psql_in("ada", "SELECT name, expires, note FROM clinic.card WHERE patient_id = 3").unwrap();
     let before = stored();
     // what an object mapper saves that has read the row: what it was shown, and one change
-    let saved = "UPDATE clinic.card SET name = (CASE WHEN false THEN 'x' END), expires = '2027-01-01', note = 'changed' WHERE patient_id = 3";
+    let saved =
+        "UPDATE clinic.card SET name = nullif('x', 'x'), expires = '2027-01-01', note = 'changed' WHERE patient_id = 3";
     session.run_in(&clinic, saved).await;
     assert_eq!(stored(), before.replace("n3", "changed"));
     session.run_in(&clinic, "UPDATE clinic.card SET expires = '2030-05-05', name = 'New' WHERE patient_id = 3").await;
