@@ -290,7 +290,9 @@ impl Judge {
             if self.hidden_portals && matches!(&*facts.kind, "FETCH" | "MOVE") {
                 refused.get_or_insert(portals());
             }
-            self.lasting.outlives(op, &facts);
+            if matches!(decision, Decision::Allow(_)) {
+                self.lasting.outlives(op, &facts);
+            }
             line.facts = Some(facts.into_owned());
             match decision {
                 Decision::Allow(permit) => {

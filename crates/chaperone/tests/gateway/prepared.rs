@@ -32,7 +32,11 @@ async fn what_was_prepared_by_sql_runs_masked_as_of_now_or_not_at_all() {
     client.send(&[frame::parse("p", "select 1", &[]), frame::sync()].concat()).await.unwrap();
     client.until_ready().await.unwrap();
     assert_eq!(error(&client.query("execute p").await.unwrap()), "26000");
+    assert_eq!(error(&client.query("execute q(1)").await.unwrap()), "26000", "it cannot be told which is meant");
+    client.send(&[frame::close_statement("p"), frame::sync()].concat()).await.unwrap();
+    client.until_ready().await.unwrap();
     assert_eq!(error(&client.query("execute nobody").await.unwrap()), "26000");
+    client.rows("execute q(1)").await.unwrap();
     // what may not be read may not be prepared
     assert_eq!(error(&client.query("prepare s as select pg_read_file('x')").await.unwrap()), "42501");
     assert_eq!(error(&client.query("prepare s as delete from clinic.patient").await.unwrap()), "42501");
