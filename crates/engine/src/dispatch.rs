@@ -13,6 +13,7 @@ use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
 use crate::end::End;
 use crate::estimate::Estimated;
+use crate::made;
 use crate::prepared::{Prepared, Source};
 use crate::receive::Input;
 use crate::replies::{Owed, Query};
@@ -228,6 +229,11 @@ impl<S> Session<S> {
     /// A statement that was prepared under another policy or catalog is looked at again: it may go on when it would
     /// be prepared just the same.
     pub(crate) fn stale(&mut self, prepared: &Prepared) -> Option<Box<Refusal>> {
+        // what it names is looked up only when it runs, and by now it could be a statement of the protocol
+        let by_name = prepared.facts.as_ref().is_some_and(|facts| facts.kind == "EXECUTE");
+        if by_name && self.judge.is_shielded() && self.names.has_named_statements() {
+            return Some(Box::new(made::of_the_protocol()));
+        }
         let source = prepared.source.as_ref()?;
         if let Err(refusal) = self.judge.refresh() {
             return Some(Box::new(refusal));
@@ -235,6 +241,7 @@ impl<S> Session<S> {
         if source.generation == self.judge.generation() {
             return None;
         }
+        self.judge.names_of_protocol = self.names.has_named_statements();
         self.judge.estimated(Estimated { text: source.text.clone(), rows: vec![prepared.estimate] });
         match self.judge.text(&source.text, Op::Prepare) {
             (_, Judged::Run(cleared)) if cleared.text.run.as_deref() == Some(source.run.as_str()) => None,

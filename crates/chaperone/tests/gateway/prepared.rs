@@ -33,10 +33,25 @@ async fn what_was_prepared_by_sql_runs_masked_as_of_now_or_not_at_all() {
     client.until_ready().await.unwrap();
     assert_eq!(error(&client.query("execute p").await.unwrap()), "26000");
     assert_eq!(error(&client.query("execute q(1)").await.unwrap()), "26000", "it cannot be told which is meant");
+    // nor may one that was looked at before run what has the name by now
+    let parse = [frame::parse("", "execute nobody", &[]), frame::sync()].concat();
+    client.send(&parse).await.unwrap();
+    assert_eq!(error(&client.until_ready().await.unwrap()), "26000");
     client.send(&[frame::close_statement("p"), frame::sync()].concat()).await.unwrap();
     client.until_ready().await.unwrap();
     assert_eq!(error(&client.query("execute nobody").await.unwrap()), "26000");
     client.rows("execute q(1)").await.unwrap();
+    let ways = [
+        frame::parse("", "execute later", &[]),
+        frame::parse("later", "select sex from clinic.patient", &[]),
+        frame::bind("", "", &[], &[]),
+        frame::execute("", 0),
+        frame::sync(),
+    ];
+    client.send(&ways.concat()).await.unwrap();
+    assert_eq!(error(&client.until_ready().await.unwrap()), "26000");
+    client.send(&[frame::close_statement("later"), frame::sync()].concat()).await.unwrap();
+    client.until_ready().await.unwrap();
     // what may not be read may not be prepared
     assert_eq!(error(&client.query("prepare s as select pg_read_file('x')").await.unwrap()), "42501");
     assert_eq!(error(&client.query("prepare s as delete from clinic.patient").await.unwrap()), "42501");
