@@ -26,10 +26,12 @@
 //!
 //! A connection that declares no protected data needs only the first two; its text is never changed.
 //!
+//! The target of a write cannot give way to a subquery: there, expressions come to stand over the masked row
+//! (`rewrite::target`), and what a write would tell by succeeding needs a permission (`rewrite::probe`). A view is its text.
+//!
 //! # Refused for now
-//! Writes, DDL, `PREPARE` and `EXECUTE` in SQL, `FOR UPDATE`, views, `TABLESAMPLE`, XML and SQL/JSON constructors, a
-//! CTE with a table's name, row-level security, functions and types outside `pg_catalog` (enumerations excepted, and
-//! what is known of common extensions).
+//! DDL, temporary tables, `COPY … FROM`, `TABLESAMPLE`, XML and SQL/JSON constructors, a CTE with a table's name, row-level
+//! security, functions and types outside `pg_catalog` (enumerations excepted, and what is known of common extensions).
 
 mod allow;
 pub mod catalog;

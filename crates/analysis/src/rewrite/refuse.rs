@@ -13,7 +13,7 @@ pub(crate) fn statement(tag: &str) -> Refusal {
         "masking.statement",
         format!("{tag} is not supported on a connection with protected data"),
         "it has no masked form yet, so it is not let through",
-        "SELECT, COPY … TO STDOUT, EXPLAIN, cursors, transactions and ordinary settings work",
+        "SELECT, INSERT, UPDATE, DELETE, MERGE, COPY … TO STDOUT, EXPLAIN, PREPARE, cursors, transactions and ordinary settings work",
     )
 }
 

@@ -185,7 +185,8 @@ fn listed<'a>(name: &TableName, relation: &Relation, protection: &Protection<'a>
                 );
             }
         }
-        'v' | 'm' => return no("it is a view; views are not looked into yet"),
+        'v' => return no("it is a view"),
+        'm' => return no("it is a materialized view, whose rows were chosen by what is hidden, perhaps"),
         'f' => return no("it is a foreign table"),
         _ => return no("it is not a table"),
     }
