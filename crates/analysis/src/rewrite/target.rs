@@ -58,6 +58,8 @@ impl<'a> Masker<'a> {
         }
         // all that keeps a table from being read keeps it from being written
         self.source(&name, !*inh)?;
+        // its conditions and what it returns tell of rows, too
+        self.persons += usize::from(self.knows_subjects && self.is_about_persons(&name));
         let known_as = alias.as_ref().map_or(&*relname, |alias| &alias.aliasname).clone();
         let (row, masked) = source::row(&name, relation, &known_as, &self.protection)?;
         let mut wrapped = masked.clone();

@@ -90,7 +90,16 @@ const TOLD: &[(&str, &str, &str)] = &[
     ("COPY clinic.patient TO STDOUT", "nothing", ""),
     ("DECLARE c CURSOR FOR SELECT id FROM patient", "-", ""),
     ("FETCH 1 FROM c", "nothing", ""),
+    ("MOVE 1 IN c", "nothing", ""),
     ("EXPLAIN SELECT id FROM patient", "-", ""),
+    ("UPDATE patient SET lang = 'x' RETURNING id", "nothing", ""),
+    ("DELETE FROM encounter WHERE unit = 'icu'", "nothing", ""),
+    ("UPDATE room SET beds = 1", "-", ""),
+    (
+        "WITH x AS (DELETE FROM encounter RETURNING patient_id AS who) SELECT p.id, x.who FROM patient p, x",
+        "part",
+        "patient.id",
+    ),
     // about nobody
     ("SELECT beds FROM room", "-", ""),
     ("SELECT 1", "-", ""),
