@@ -10,7 +10,8 @@ pub use rows::{CatalogError, Rows};
 pub(crate) use rows::{Row, rows};
 pub(crate) use view::View;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chaperone_model::TableName;
 use pg_query::NodeEnum;
@@ -25,6 +26,8 @@ pub struct Catalog {
     /// Schemas in the order in which unqualified names are looked up, `pg_catalog` among them.
     pub(crate) search_path: Vec<String>,
     pub(crate) relations: HashMap<TableName, Relation>,
+    /// OIDs of those that are not temporary.
+    pub(crate) permanent: Arc<HashSet<u32>>,
     /// Partitions, and tables that inherit, by their parent.
     pub(crate) children: HashMap<TableName, Vec<TableName>>,
     /// Types outside `pg_catalog`, by schema and name.

@@ -10,6 +10,7 @@ use pg_query::NodeEnum;
 
 use crate::allow;
 use crate::kind::{Does, Kind};
+use crate::temporary::{PG_TEMP, Temporary};
 use crate::visit::{Visit, visit};
 
 /// How names without a schema are understood.
@@ -30,6 +31,16 @@ pub(crate) trait Names {
     /// What a view of this name reads.
     fn reads(&self, _: &TableName) -> &[TableName] {
         &[]
+    }
+
+    /// The temporary relation of the session that a name means.
+    fn temporary(&self, _schema: &str, _name: &str) -> Option<&Temporary> {
+        None
+    }
+
+    /// Whether a statement that administers is about what the session made for itself.
+    fn is_own(&self, _: &NodeEnum) -> bool {
+        false
     }
 }
 
@@ -60,8 +71,25 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
         // another database's: the server refuses it
         _ => None,
     };
+    let own_only = names.is_own(statement);
     for relation in &found.relations {
         if matches!(relation.role, Role::Read | Role::Locked) && found.is_cte(relation, &mut steps) {
+            continue;
+        }
+        // what a session makes for itself needs what it is made of
+        let own = names.temporary(&relation.schema, &relation.name).filter(|_| relation.catalog.is_empty());
+        if let Some(own) = own {
+            needs.extend(own.needs.iter().cloned());
+            if matches!(relation.role, Role::CopyTo) {
+                needs.extend(own.needs.iter().map(|need| Need { action: Action::Copy, ..need.clone() }));
+            }
+            continue;
+        }
+        if own_only && relation.role == Role::Named {
+            // what it makes; or what it has its columns from
+            if !relation.temporary && relation.schema != PG_TEMP {
+                needs.insert(Need { action: Action::Select, table: table(relation) });
+            }
             continue;
         }
         for action in relation.role.actions(kind.does, relation.flags) {
@@ -86,6 +114,7 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
     }
     match kind.does {
         Does::Query | Does::Session => {}
+        Does::Administer if own_only => {}
         Does::Administer if needs.iter().any(|need| need.action == Action::Ddl) => {}
         Does::Administer => _ = needs.insert(Need { action: Action::Ddl, table: None }),
         Does::Call => _ = needs.insert(Need { action: Action::Call, table: None }),
@@ -95,6 +124,17 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
     }
     let effects = if kind.effects || found.effects { Effects::Possible } else { Effects::None };
     Facts { kind: kind.tag.to_owned(), needs: needs.into_iter().collect(), has_where: has_where(statement), effects }
+}
+
+/// The names without a schema, or with that of temporary relations, to which a statement writes.
+pub(crate) fn written(statement: &NodeEnum) -> BTreeSet<String> {
+    let mut found = Found::default();
+    visit(statement, &mut found);
+    let writes = |relation: &Relation| {
+        matches!(relation.role, Role::Insert | Role::Update | Role::Merge | Role::CopyFrom)
+            && matches!(&*relation.schema, "" | PG_TEMP)
+    };
+    found.relations.into_iter().filter(writes).map(|relation| relation.name).collect()
 }
 
 /// Who reads a view reads the tables below it: a rule about one of them must not be got around by a name of its own.
@@ -195,6 +235,8 @@ struct Relation {
     name: String,
     role: Role,
     flags: Flags,
+    /// It is to be temporary.
+    temporary: bool,
     /// The innermost statement around it.
     inside: Option<Inside>,
 }
@@ -322,7 +364,8 @@ impl Found {
             }
             return;
         }
-        self.relations.push(Relation { catalog, schema, name, role, flags: Flags::default(), inside });
+        let flags = Flags::default();
+        self.relations.push(Relation { catalog, schema, name, role, flags, temporary: false, inside });
     }
 
     fn scope(&mut self) -> Option<&mut Scope> {
@@ -401,6 +444,11 @@ impl Visit for Found {
         let Some(place) = self.path.last() else { return };
         match (place.kind, place.field) {
             ("RangeVar", "catalogname" | "schemaname" | "relname") => self.name.push(value.to_owned()),
+            ("RangeVar", "relpersistence") if value == "t" => {
+                if let Some(relation) = self.relations.last_mut() {
+                    relation.temporary = true;
+                }
+            }
             ("String", "sval") => {
                 let holder = self.path.len().checked_sub(2).and_then(|n| self.path.get(n));
                 if let Some(

@@ -48,6 +48,7 @@ mod output;
 mod parse;
 mod rewrite;
 mod settings;
+mod temporary;
 mod visit;
 
 pub use catalog::Catalog;
@@ -57,5 +58,6 @@ pub use messages::scrubbed_message;
 pub use minors::{old_server, server_version_num};
 pub use output::{Expected, Output, Returns, Subjects};
 pub use parse::{CopyDirection, Prepares, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
-pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite};
+pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite, rewrite_within};
 pub use settings::setting_allowed;
+pub use temporary::{Filled, Temporaries};

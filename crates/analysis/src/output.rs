@@ -1,6 +1,6 @@
 //! What a rewritten statement may return: the server is asked to disagree before the first row.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chaperone_model::{Enumerated, Refusal, SqlState};
@@ -13,6 +13,9 @@ pub struct Output {
     /// Whose rows they are; `None` where the statement reads nothing about persons, or the classification does not say of
     /// any table which column names them.
     pub subjects: Option<Subjects>,
+    /// Where the statement reads temporary relations of the session, whose numbers nobody knows beforehand: the relations
+    /// that its columns cannot be of, besides those that it may show.
+    pub permanent: Option<Arc<HashSet<u32>>>,
 }
 
 /// What `RowDescription` must look like.
@@ -53,11 +56,11 @@ const TEXT: u32 = 25;
 
 impl Output {
     pub(crate) fn no_rows() -> Self {
-        Output { returns: Returns::NoRows, subjects: None }
+        Output { returns: Returns::NoRows, subjects: None, permanent: None }
     }
 
     pub(crate) fn rows(origins: Arc<BTreeSet<(u32, i16)>>, columns: Option<Vec<Expected>>) -> Self {
-        Output { returns: Returns::Rows { origins, columns }, subjects: None }
+        Output { returns: Returns::Rows { origins, columns }, subjects: None, permanent: None }
     }
 
     /// How many columns at the front of the answer are not the agent's.
@@ -98,7 +101,8 @@ impl Output {
             }
         }
         for (_, table, column, _) in columns {
-            if *table != 0 && !origins.contains(&(*table, *column)) {
+            let is_own = self.permanent.as_ref().is_some_and(|permanent| !permanent.contains(table));
+            if *table != 0 && !is_own && !origins.contains(&(*table, *column)) {
                 return Err(differs("it returns a column as stored that is to be masked, or of another table"));
             }
         }

@@ -12,6 +12,7 @@ use pg_query::{Node, NodeEnum};
 use crate::depth::Depth;
 use crate::facts::{self, Names};
 use crate::normal;
+use crate::temporary::{self, InSession, Temporaries};
 
 /// Longest text that is parsed, in bytes. The protocol allows 1 GiB; parsing costs about 200 ns a byte.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -240,6 +241,14 @@ impl Statements {
         }
     }
 
+    /// The name of the temporary view that statement `i` makes.
+    pub fn makes_view(&self, i: usize) -> Option<&str> {
+        match temporary::makes(self.node(i)) {
+            Some((name, true)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The facts of statement `i`. A table named without its schema needs the permission for the connection as a
     /// whole; see [`Statements::facts_in`].
     pub fn facts(&self, i: usize) -> &Facts {
@@ -249,6 +258,11 @@ impl Statements {
     /// The facts of statement `i` where names without a schema are looked up in the catalog.
     pub fn facts_in(&self, i: usize, catalog: &crate::Catalog) -> Facts {
         self.facts_with(i, catalog)
+    }
+
+    /// The same in a session that has made relations of its own.
+    pub fn facts_within(&self, i: usize, catalog: &crate::Catalog, temporaries: &Temporaries) -> Facts {
+        self.facts_with(i, &InSession { catalog, temporaries })
     }
 
     fn facts_with(&self, i: usize, names: &impl Names) -> Facts {

@@ -7,12 +7,15 @@
 //! ([`expression`]), names of functions, operators, types and fields ([`names`]). At the end the rewritten text is
 //! proved by reading it again ([`proof`]).
 
+mod copy;
+mod define;
 mod echo;
 mod expression;
 mod group;
 mod lookup;
 mod names;
 mod order;
+mod own;
 mod probe;
 mod proof;
 mod query;
@@ -39,13 +42,15 @@ use crate::kind::{Does, Kind};
 use crate::output::{Expected, Output, Returns};
 use crate::parse::Statements;
 use crate::settings;
+use crate::temporary::{self, Filled, Temporaries};
 use crate::visit::{Visit, visit};
 
+pub(crate) use names::parts;
 use refuse::refusal;
 use source::Source;
 pub use subject::COLUMN as SUBJECT;
 pub(crate) use subject::is_told;
-use utility::{copy_option, explained, variable_set};
+use utility::{explained, variable_set};
 
 /// What rewriting adds to the depth: masked selves, and the texts of views.
 const ADDED: usize = 64;
@@ -75,6 +80,8 @@ pub struct Rewritten {
     pub text: String,
     /// What it may return.
     pub output: Output,
+    /// What it puts into temporary relations.
+    pub filled: Filled,
 }
 
 /// Masks the sources of statement `i`.
@@ -88,6 +95,22 @@ pub struct Rewritten {
 /// # Panics
 /// If there is no statement `i`.
 pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -> Result<Rewritten, Refusal> {
+    rewrite_within(statements, i, protection, Temporaries::none())
+}
+
+/// [`rewrite`] in a session that has made relations of its own, and has noted what statement `i` makes.
+///
+/// # Errors
+/// As [`rewrite`].
+///
+/// # Panics
+/// If there is no statement `i`.
+pub fn rewrite_within(
+    statements: &Statements,
+    i: usize,
+    protection: &Protection<'_>,
+    temporaries: &Temporaries,
+) -> Result<Rewritten, Refusal> {
     let depth = statements.depth();
     if depth.levels() > DEEPEST {
         return Err(Refusal {
@@ -107,11 +130,15 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
     let added = if has_views { ADDED + ADDED_BY_VIEWS } else { ADDED };
     depth.and(added).run(|| {
         let statement = statements.node(i).clone();
-        let mut masker = Masker::new(&statement, protection)?;
+        let mut masker = Masker::new(&statement, protection, temporaries)?;
         masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
-        let (statement, output) = masker.statement(statement)?;
+        let runs_what_was_made = matches!(statement, NodeEnum::FetchStmt(_) | NodeEnum::ExecuteStmt(_));
+        let (statement, mut output) = masker.statement(statement)?;
+        let reads_own = masker.bare.iter().any(|name| name.schema == temporary::PG_TEMP)
+            || runs_what_was_made && !temporaries.is_empty();
+        output.permanent = reads_own.then(|| masker.catalog.permanent.clone());
         let text = proof::prove(statement, &masker.put_in(), masker.catalog, depth.and(added))?;
-        Ok(Rewritten { text, output })
+        Ok(Rewritten { text, output, filled: masker.filled })
     })
 }
 
@@ -119,6 +146,10 @@ pub fn rewrite(statements: &Statements, i: usize, protection: &Protection<'_>) -
 struct Masker<'a> {
     protection: Protection<'a>,
     catalog: &'a Catalog,
+    temporaries: &'a Temporaries,
+    filled: Filled,
+    /// Names of relations that stay as they are: the session's own, and those that are defined.
+    bare: BTreeSet<TableName>,
     /// Names of all CTEs in the statement. None of them is the name of a visible relation.
     ctes: BTreeSet<String>,
     /// What `FROM` names so far, for each query around this place, innermost last.
@@ -207,7 +238,7 @@ impl Item {
 }
 
 impl<'a> Masker<'a> {
-    fn new(statement: &NodeEnum, protection: &Protection<'a>) -> Result<Self, Refusal> {
+    fn new(statement: &NodeEnum, protection: &Protection<'a>, temporaries: &'a Temporaries) -> Result<Self, Refusal> {
         let catalog = protection.catalog;
         // a cast between types of the server itself that runs somebody's function: it could be anywhere
         if catalog.poisoned.iter().any(|oid| *oid < FIRST_USER_OID) {
@@ -226,7 +257,8 @@ impl<'a> Masker<'a> {
         visit(statement, &mut ctes);
         let CteNames { names: ctes, writes, .. } = ctes;
         // rule R6: so a name in FROM is a CTE's or a relation's, whatever the scope
-        if let Some(name) = ctes.iter().find(|name| catalog.relation("", name).is_some()) {
+        let is_relation = |name: &&String| catalog.relation("", name).is_some() || temporaries.get("", name).is_some();
+        if let Some(name) = ctes.iter().find(is_relation) {
             return Err(refusal(
                 "masking.cte",
                 format!("WITH `{name}` has the name of a table"),
@@ -237,6 +269,9 @@ impl<'a> Masker<'a> {
         Ok(Masker {
             protection: *protection,
             catalog,
+            temporaries,
+            filled: Filled::default(),
+            bare: BTreeSet::new(),
             ctes,
             scopes: Vec::new(),
             top: Vec::new(),
@@ -265,6 +300,7 @@ impl<'a> Masker<'a> {
             guards: &self.guards,
             ctes: &self.ctes,
             targets: &self.targets,
+            bare: &self.bare,
         }
     }
 
@@ -277,12 +313,13 @@ impl<'a> Masker<'a> {
     fn statement(&mut self, statement: NodeEnum) -> Result<(NodeEnum, Output), Refusal> {
         let kind = Kind::of(&statement);
         match statement {
+            NodeEnum::SelectStmt(select) if temporary::into(&select).is_some() => self.select_into(*select),
             NodeEnum::SelectStmt(mut select) => {
                 let columns = expected(&select);
                 self.select(&mut select)?;
                 let subjects = self.subjects(&mut select);
                 let returns = Returns::Rows { origins: Arc::new(self.origins()), columns };
-                Ok((NodeEnum::SelectStmt(select), Output { returns, subjects }))
+                Ok((NodeEnum::SelectStmt(select), Output { returns, subjects, permanent: None }))
             }
             NodeEnum::ExplainStmt(mut explain) => {
                 explained(&mut explain)?;
@@ -315,7 +352,7 @@ impl<'a> Masker<'a> {
                 self.expressions(&mut execute.params)?;
                 self.persons += usize::from(self.knows_subjects);
                 let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
-                Ok((NodeEnum::ExecuteStmt(execute), Output { returns, subjects: self.untold() }))
+                Ok((NodeEnum::ExecuteStmt(execute), Output { returns, subjects: self.untold(), permanent: None }))
             }
             // a cursor can only have been made from a rewritten statement, of any table
             NodeEnum::FetchStmt(fetch) if fetch.ismove => {
@@ -326,7 +363,7 @@ impl<'a> Masker<'a> {
             NodeEnum::FetchStmt(fetch) => {
                 let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
                 self.persons += usize::from(self.knows_subjects);
-                Ok((NodeEnum::FetchStmt(fetch), Output { returns, subjects: self.untold() }))
+                Ok((NodeEnum::FetchStmt(fetch), Output { returns, subjects: self.untold(), permanent: None }))
             }
             NodeEnum::TransactionStmt(transaction) => match TransactionStmtKind::try_from(transaction.kind) {
                 Ok(
@@ -363,9 +400,16 @@ impl<'a> Masker<'a> {
                     None => Returns::NoRows,
                     Some(columns) => Returns::Rows { origins: Arc::new(self.origins()), columns },
                 };
-                Ok((statement, Output { returns, subjects: self.untold() }))
+                Ok((statement, Output { returns, subjects: self.untold(), permanent: None }))
             }
-            NodeEnum::TruncateStmt(_) => Err(refuse::write(kind.tag)),
+            NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
+            NodeEnum::CreateStmt(create) => self.create_table(create),
+            NodeEnum::CreateTableAsStmt(create) => self.create_table_as(*create),
+            NodeEnum::ViewStmt(view) => self.create_view(*view),
+            NodeEnum::IndexStmt(index) => self.create_index(*index),
+            NodeEnum::AlterTableStmt(alter) => self.alter_table(alter),
+            NodeEnum::DropStmt(drop) => self.drop_relations(drop),
+            NodeEnum::VacuumStmt(vacuum) if !vacuum.is_vacuumcmd => self.analyze(vacuum),
             _ => Err(match kind.does {
                 Does::Administer => refuse::ddl(kind.tag),
                 Does::Call => refuse::call(kind.tag),
@@ -384,48 +428,6 @@ impl<'a> Masker<'a> {
         let origins = |(name, relation)| source::origins(name, relation, &self.protection);
         self.catalog.relations.iter().flat_map(origins).collect()
     }
-
-    /// `COPY … TO STDOUT`, of a query or of a table's columns.
-    fn copy(&mut self, mut copy: pg::CopyStmt) -> Result<NodeEnum, Refusal> {
-        let pg::CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } = &mut copy;
-        if *is_from {
-            return Err(refuse::write("COPY FROM"));
-        }
-        if *is_program || !filename.is_empty() || where_clause.is_some() {
-            return Err(refuse::statement("COPY with a file or a program of the server"));
-        }
-        for option in options.iter() {
-            copy_option(option)?;
-        }
-        if let Some(relation) = relation.take() {
-            let columns = self.copied_columns(&relation, attlist)?;
-            attlist.clear();
-            // COPY of a table never reads its children
-            let select = query::copied(pg::RangeVar { inh: false, ..relation }, &columns);
-            *query = Some(Box::new(node(NodeEnum::SelectStmt(Box::new(select)))));
-        }
-        self.subquery(query)?;
-        Ok(NodeEnum::CopyStmt(Box::new(copy)))
-    }
-
-    fn copied_columns(&self, range: &pg::RangeVar, columns: &[Node]) -> Result<Vec<String>, Refusal> {
-        let found = self.catalog.relation(&range.schemaname, &range.relname);
-        let Some((name, relation)) = found.filter(|_| range.catalogname.is_empty()) else {
-            return Err(refuse::unknown_relation(&range.relname));
-        };
-        if relation.kind != 'r' {
-            return Err(refuse::relation(
-                &name.to_string(),
-                "COPY reads only a table's own rows",
-                "use COPY (SELECT …) TO STDOUT",
-            ));
-        }
-        if columns.is_empty() {
-            let stored = relation.columns.iter().filter(|column| column.generated_from.is_none());
-            return Ok(stored.map(|column| column.name.clone()).collect());
-        }
-        Ok(names::parts(columns)?.into_iter().map(str::to_owned).collect())
-    }
 }
 
 /// OIDs from here on are not the server's own (PostgreSQL, `FirstNormalObjectId`).
@@ -442,7 +444,10 @@ struct CteNames {
 
 impl Visit for CteNames {
     fn enter(&mut self, kind: &'static str) -> bool {
-        self.writes |= matches!(kind, "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt");
+        self.writes |= matches!(
+            kind,
+            "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "IntoClause" | "ViewStmt" | "CreateTableAsStmt"
+        );
         true
     }
     fn field(&mut self, name: &'static str) {

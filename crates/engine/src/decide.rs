@@ -18,6 +18,7 @@ use crate::end::End;
 use crate::estimate::{Estimated, Estimating};
 use crate::lasting::Lasting;
 use crate::made::{self, Made};
+use crate::own::Own;
 use crate::rewrite::{self, Permitted, Text};
 use crate::shield::Shield;
 
@@ -37,6 +38,7 @@ pub(crate) struct Judge {
     next_ordinal: u64,
     lasting: Lasting,
     pub(crate) made: Made,
+    own: Own,
     /// Statements of the protocol have names, which `EXECUTE` could give.
     pub(crate) names_of_protocol: bool,
     /// Portals bound by the protocol have columns that are not the agent's; `FETCH` would show them.
@@ -94,6 +96,7 @@ impl Judge {
             next_ordinal: 1,
             lasting: Lasting::default(),
             made: Made::default(),
+            own: Own::default(),
             names_of_protocol: false,
             hidden_portals: false,
         })
@@ -229,8 +232,9 @@ impl Judge {
         }
         let statements = self.parsed(text).ok()?;
         let wanted = |i: usize| self.authority.wants_estimate(&self.facts(&statements, i));
-        let asked: Vec<Option<String>> =
-            (0..statements.len()).map(|i| wanted(i).then(|| shield.redacted(&statements, i)).flatten()).collect();
+        let asked: Vec<Option<String>> = (0..statements.len())
+            .map(|i| wanted(i).then(|| shield.redacted(&statements, i, &self.own.temporaries)).flatten())
+            .collect();
         asked.iter().any(Option::is_some).then(|| Estimating::ask(&self.connection, text, asked))
     }
 
@@ -248,6 +252,9 @@ impl Judge {
             Ok(statements) => statements,
             Err(refusal) => return self.unreadable(op, refusal),
         };
+        if let Some(shield) = &self.shield {
+            self.own.renew(shield, &self.connection.analyser);
+        }
         let estimates = self.estimated.take().filter(|estimated| estimated.text == text);
         let estimate = |i: usize| estimates.as_ref().and_then(|estimates| estimates.rows.get(i).copied().flatten());
         let mut lines = Vec::with_capacity(statements.len());
@@ -271,6 +278,11 @@ impl Judge {
                 }
             }
             let facts = self.lasting.facts(self.facts(&statements, i), self.is_shielded());
+            if let Some(shield) = &self.shield
+                && let Err(refusal) = self.own.note(&statements, i, &facts, shield)
+            {
+                refused.get_or_insert(refusal);
+            }
             if facts.effects == Effects::Possible {
                 effects = Effects::Possible;
             }
@@ -309,12 +321,12 @@ impl Judge {
         let escaped = if refused.is_none() { self.escaped(text, &mut effects) } else { Ok(()) };
         let rewritten = match (refused, escaped) {
             (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
-            (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref()),
+            (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref(), &mut self.own),
         };
         if let (Ok(_), Some(shield)) = (&rewritten, &self.shield) {
             for (i, ordinal, name) in prepared {
                 // the same masks as just now, so this cannot fail
-                if let Ok(run) = shield.rewrite(&statements, i, &shield.masks) {
+                if let Ok(run) = shield.rewrite(&statements, i, &shield.masks, &self.own.temporaries) {
                     self.made.add(name, ordinal, statements.text(i), &run.text, shield.generation);
                 }
             }
@@ -348,7 +360,7 @@ impl Judge {
         let Some(shield) = &self.shield else { return Ok(()) };
         for statement in self.made.named(name).iter_mut().filter(|known| known.generation != shield.generation) {
             let statements = self.connection.analyser.analyse(&statement.text)?;
-            let again = shield.rewrite(&statements, 0, &shield.masks)?;
+            let again = shield.rewrite(&statements, 0, &shield.masks, &self.own.temporaries)?;
             if again.text != statement.run {
                 return Err(made::outdated());
             }
@@ -483,7 +495,7 @@ impl Judge {
     fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {
         let mut facts = match &self.shield {
             None => Cow::Borrowed(statements.facts(i)),
-            Some(shield) => Cow::Owned(shield.facts(statements, i)),
+            Some(shield) => Cow::Owned(shield.facts(statements, i, &self.own.temporaries)),
         };
         // `EXPLAIN ANALYZE EXECUTE` runs what was prepared
         if facts.kind == "EXPLAIN" && facts.effects == Effects::None {

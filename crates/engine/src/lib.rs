@@ -53,6 +53,7 @@ mod lasting;
 mod made;
 mod masking;
 pub mod open;
+mod own;
 mod prepared;
 mod queue;
 mod receive;

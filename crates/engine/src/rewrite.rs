@@ -12,6 +12,7 @@ use chaperone_policy::Permit;
 use chaperone_wire::postgres::WireError;
 use chaperone_wire::postgres::frontend::{Object, Parse, encode};
 
+use crate::own::Own;
 use crate::shield::Shield;
 
 /// A message that may go to the database: permitted, and masked where it must be.
@@ -48,6 +49,7 @@ pub(crate) fn text(
     statements: &Statements,
     permits: Vec<Permit>,
     shield: Option<&Shield>,
+    own: &mut Own,
 ) -> Result<(Text, Permitted), Refusal> {
     let permitted = Permitted(());
     debug_assert_eq!(permits.len(), statements.len());
@@ -57,7 +59,12 @@ pub(crate) fn text(
     let mut run = String::new();
     let mut outputs = Vec::with_capacity(permits.len());
     for (i, permit) in permits.into_iter().enumerate() {
-        let Rewritten { text, output } = shield.rewrite(statements, i, permit.masks())?;
+        let masks = permit.masks();
+        let Rewritten { text, output, filled } = shield.rewrite(statements, i, masks, &own.temporaries)?;
+        own.made(statements, i, &text, shield);
+        if own.temporaries.filled(&filled, masks, shield.cutoff_year) {
+            shield.forget();
+        }
         if i > 0 {
             run.push_str("; ");
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chaperone_analysis::catalog::{self, Catalog};
-use chaperone_analysis::{Protection, Rewritten, Statements};
+use chaperone_analysis::{Protection, Rewritten, Statements, Temporaries};
 use chaperone_mask::Masker;
 use chaperone_model::{Facts, Masks, Refusal, Rung, TableClasses, TableName};
 use chaperone_policy::Authority;
@@ -33,7 +33,7 @@ pub(crate) struct Shield {
     tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masks: Arc<Masks>,
     masking: Arc<Masking>,
-    cutoff_year: i32,
+    pub(crate) cutoff_year: i32,
     /// Grows whenever any of the above is replaced.
     pub(crate) generation: u64,
     /// What was rewritten under all of the above, by the exact text of the statement.
@@ -59,7 +59,13 @@ impl Shield {
     }
 
     /// Statement `i` under the masks of its permit.
-    pub(crate) fn rewrite(&self, statements: &Statements, i: usize, masks: &Arc<Masks>) -> Result<Rewritten, Refusal> {
+    pub(crate) fn rewrite(
+        &self,
+        statements: &Statements,
+        i: usize,
+        masks: &Arc<Masks>,
+        temporaries: &Temporaries,
+    ) -> Result<Rewritten, Refusal> {
         let text = statements.text(i);
         // what is remembered is remembered under these masks only
         let ours = Arc::ptr_eq(masks, &self.masks) && text.len() <= LONGEST_KNOWN;
@@ -72,7 +78,7 @@ impl Shield {
             masks,
             masker: self.masking.masker(self.cutoff_year),
         };
-        let rewritten = chaperone_analysis::rewrite(statements, i, &protection)?;
+        let rewritten = chaperone_analysis::rewrite_within(statements, i, &protection, temporaries)?;
         if ours {
             let mut known = self.known.borrow_mut();
             if known.len() >= KNOWN {
@@ -83,9 +89,14 @@ impl Shield {
         Ok(rewritten)
     }
 
+    /// What was rewritten may be something else by now: the session's own relations have changed.
+    pub(crate) fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
+
     /// Statement `i` with all that is protected redacted, whatever the session may see of it; `None` where it cannot be
     /// masked.
-    pub(crate) fn redacted(&self, statements: &Statements, i: usize) -> Option<String> {
+    pub(crate) fn redacted(&self, statements: &Statements, i: usize, temporaries: &Temporaries) -> Option<String> {
         let mut masks = Masks::default();
         for (table, column, rung) in self.masks.iter().filter(|(.., rung)| *rung == Rung::Raw) {
             if self.tables.get(table).is_some_and(|classes| !classes.class(column).is_protected()) {
@@ -98,7 +109,8 @@ impl Shield {
             masks: &masks,
             masker: Masker { unforeseen: true, keys: None, ..self.masking.masker(self.cutoff_year) },
         };
-        chaperone_analysis::rewrite(statements, i, &protection).ok().map(|rewritten| rewritten.text)
+        let rewritten = chaperone_analysis::rewrite_within(statements, i, &protection, temporaries);
+        rewritten.ok().map(|rewritten| rewritten.text)
     }
 
     /// Whether the masks are those of this year: the year before which births are hidden moves at New Year.
@@ -107,8 +119,8 @@ impl Shield {
     }
 
     /// The facts of a statement, its relations resolved as the server resolves them.
-    pub(crate) fn facts(&self, statements: &Statements, i: usize) -> Facts {
-        statements.facts_in(i, &self.catalog)
+    pub(crate) fn facts(&self, statements: &Statements, i: usize, temporaries: &Temporaries) -> Facts {
+        statements.facts_within(i, &self.catalog, temporaries)
     }
 }
 

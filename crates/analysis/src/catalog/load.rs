@@ -182,6 +182,8 @@ impl Catalog {
             names.insert(oid, name.clone());
             catalog.relations.insert(name, relation);
         }
+        let permanent = catalog.relations.values().filter(|relation| !relation.temporary);
+        catalog.permanent = std::sync::Arc::new(permanent.map(|relation| relation.oid).collect());
         let find = |oid: u32| names.get(&oid);
         for row in rows(3, columns) {
             let column = Column {

@@ -18,6 +18,9 @@ use crate::visit::{Visit, visit};
 impl Masker<'_> {
     /// A value must not be made of masks.
     pub(super) fn no_mask(&self, value: &Node, target: &Target, tainted: bool) -> Result<(), Refusal> {
+        if target.own {
+            return Ok(());
+        }
         let names = References::of(value, target.excluded);
         let is_whole = |name: &String| {
             let mut items = self.scopes.iter().flatten();
@@ -35,7 +38,8 @@ impl Masker<'_> {
     }
 
     fn shown<T: serde::Serialize + ?Sized>(&self, part: &T, excluded: bool) -> bool {
-        let mut shown = Shown { hidden: &self.hidden_names, path: Vec::new(), open: None, found: false, excluded };
+        let own = self.temporaries.masked().collect();
+        let mut shown = Shown { hidden: &self.hidden_names, own, path: Vec::new(), open: None, found: false, excluded };
         visit(part, &mut shown);
         shown.found
     }
@@ -156,6 +160,8 @@ fn is_plain(value: &Node) -> bool {
 /// Looks for masked columns in what queries show.
 struct Shown<'h> {
     hidden: &'h BTreeSet<String>,
+    /// Temporary relations that hold masks, whatever their columns are called.
+    own: BTreeSet<&'h str>,
     /// The structs and fields around this place.
     path: Vec<(&'static str, &'static str)>,
     open: Option<Vec<String>>,
@@ -199,6 +205,9 @@ impl Visit for Shown<'_> {
     fn text(&mut self, value: &str) {
         if let Some(open) = &mut self.open {
             open.push(value.to_owned());
+        }
+        if self.path.last() == Some(&("RangeVar", "relname")) && self.own.contains(value) && self.comes_out() {
+            self.found = true;
         }
     }
 

@@ -16,6 +16,7 @@ use crate::allow::{PG_CATALOG, PURE, READS_SETTINGS, RELEASES};
 use crate::catalog::{Catalog, Namesakes};
 use crate::depth::Depth;
 use crate::parse;
+use crate::temporary::PG_TEMP;
 use crate::visit::{Visit, visit};
 
 /// The major version and more of the grammar, as its trees carry it.
@@ -31,6 +32,8 @@ pub(crate) struct PutIn<'a> {
     pub(crate) ctes: &'a BTreeSet<String>,
     /// Tables that are written to.
     pub(crate) targets: &'a BTreeSet<TableName>,
+    /// What is not masked: the session's own relations, and what is defined.
+    pub(crate) bare: &'a BTreeSet<TableName>,
 }
 
 /// Writes `statement` out and proves it.
@@ -57,7 +60,7 @@ pub(crate) fn prove(
     }
     let mut known: Vec<Vec<Token>> = put_in.sources.iter().map(|source| tokens(*source)).collect();
     known.extend(put_in.guards.iter().map(tokens));
-    check(&again, &known, put_in.ctes, put_in.targets, catalog)?;
+    check(&again, &known, put_in, catalog)?;
     Ok(text)
 }
 
@@ -204,7 +207,7 @@ impl Visit for Tokens {
 
 /// Kinds of nodes that may be in a rewritten statement.
 #[rustfmt::skip]
-const KINDS: [&str; 69] = [
+const KINDS: [&str; 82] = [
     "SelectStmt", "WithClause", "CommonTableExpr", "RangeVar", "RangeSubselect", "RangeFunction", "JoinExpr", "Alias",
     "ResTarget", "ColumnRef", "ParamRef", "AConst", "AExpr", "BoolExpr", "NullTest", "BooleanTest", "SubLink",
     "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "RowExpr", "AArrayExpr", "AIndirection", "AIndices", "AStar",
@@ -214,16 +217,12 @@ const KINDS: [&str; 69] = [
     "VariableSetStmt", "VariableShowStmt", "DiscardStmt", "DeallocateStmt", "UnlistenStmt", "LockingClause",
     "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "MergeWhenClause", "OnConflictClause", "InferClause",
     "IndexElem", "ReturningClause", "SetToDefault", "CurrentOfExpr", "PrepareStmt", "ExecuteStmt",
+    "CreateStmt", "Constraint", "TableLikeClause", "CreateTableAsStmt", "IntoClause", "ViewStmt", "IndexStmt",
+    "AlterTableStmt", "AlterTableCmd", "DropStmt", "TruncateStmt", "VacuumStmt", "VacuumRelation",
 ];
 
 /// Walks the flat tree past the masked selves.
-fn check(
-    tree: &[Token],
-    known: &[Vec<Token>],
-    ctes: &BTreeSet<String>,
-    targets: &BTreeSet<TableName>,
-    catalog: &Catalog,
-) -> Result<(), Refusal> {
+fn check(tree: &[Token], known: &[Vec<Token>], put_in: &PutIn<'_>, catalog: &Catalog) -> Result<(), Refusal> {
     let mut rest = tree;
     let mut field = "";
     // inside which relation or call, and the parts of its name so far
@@ -278,16 +277,23 @@ fn check(
             Token::Number(_) | Token::Many(_) => {}
             Token::Leave => {
                 if open.pop() == Some("RangeVar") {
+                    let holder = open.last().copied().unwrap_or_default();
                     match relation[..] {
                         // an alias: what is locked must be in FROM
-                        ["", "", _] if open.last() == Some(&"LockingClause") => {}
+                        ["", "", _] if holder == "LockingClause" => {}
                         // what is written to, known by an alias and no other name
                         ["", schema, name]
                             if aliased
-                                && open.last().is_some_and(|holder| WRITES.contains(holder))
-                                && targets.contains(&TableName::new(schema, name)) => {}
+                                && WRITES.contains(&holder)
+                                && put_in.targets.contains(&TableName::new(schema, name)) => {}
+                        // what shows no rows of it
+                        ["", schema, name]
+                            if CHANGES.contains(&holder) && put_in.targets.contains(&TableName::new(schema, name)) => {}
                         // catalog, schema and relation, then perhaps the alias
-                        ["", "", name, ..] if ctes.contains(name) => {}
+                        ["", "", name, ..] if put_in.ctes.contains(name) => {}
+                        ["", PG_TEMP, name, ..] if put_in.bare.contains(&TableName::new(PG_TEMP, name)) => {}
+                        ["", schema, name]
+                            if DEFINES.contains(&holder) && put_in.bare.contains(&TableName::new(schema, name)) => {}
                         _ => return Err(refuse::internal("a relation stands outside its masked form")),
                     }
                 }
@@ -296,6 +302,12 @@ fn check(
     }
     Ok(())
 }
+
+/// What changes a table, and names it without an alias.
+const CHANGES: [&str; 4] = ["CopyStmt", "TruncateStmt", "IndexStmt", "AlterTableStmt"];
+
+/// What makes a table.
+const DEFINES: [&str; 2] = ["CreateStmt", "IntoClause"];
 
 /// What has a target.
 const WRITES: [&str; 4] = ["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"];

@@ -232,6 +232,12 @@ impl Masker<'_> {
 
     /// A name in `FROM`: a CTE's stays; a relation's gives way to the subquery that is returned.
     fn relation(&mut self, range: &mut pg::RangeVar, hidden: bool) -> Result<Option<NodeEnum>, Refusal> {
+        if let Some(own) = self.own(range)? {
+            self.reads_own(own);
+            let known_as = range.alias.as_ref().map_or(&*range.relname, |alias| &alias.aliasname);
+            self.item(Item::other(known_as));
+            return Ok(None);
+        }
         let pg::RangeVar { catalogname, schemaname, relname, inh, relpersistence: _, alias, location: _ } = range;
         if !catalogname.is_empty() {
             return Err(refuse::construct("a relation with a database in its name"));

@@ -17,23 +17,13 @@ pub(crate) fn statement(tag: &str) -> Refusal {
     )
 }
 
-/// A statement that writes.
-pub(crate) fn write(tag: &str) -> Refusal {
-    refusal(
-        "masking.write",
-        format!("{tag} is not supported on a connection with protected data"),
-        "a write could store masked values over real ones, or probe protected columns through constraints",
-        "read with SELECT; ask the connection's owner for another way to write",
-    )
-}
-
 /// A statement that defines or administers.
 pub(crate) fn ddl(tag: &str) -> Refusal {
     refusal(
         "masking.ddl",
         format!("{tag} is not supported on a connection with protected data"),
         "what it defines could reach protected columns past their masks",
-        "use WITH or a subquery in place of temporary tables and views",
+        "temporary tables, views and indexes work, and CREATE TABLE, CREATE INDEX and DROP where the policy permits `ddl`",
     )
 }
 

@@ -49,19 +49,41 @@ pub(super) fn explained(explain: &mut pg::ExplainStmt) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn copy_option(option: &Node) -> Result<(), Refusal> {
+/// An option of `COPY … TO`.
+pub(super) fn copied_out(option: &Node) -> Result<(), Refusal> {
+    let (name, value) = copy_option(option)?;
+    match (name, value) {
+        ("force_quote", Some(NodeEnum::AStar(_))) => Ok(()),
+        ("force_quote", Some(NodeEnum::List(columns))) => names::parts(&columns.items).map(drop),
+        _ => copied(name, value),
+    }
+}
+
+/// An option of `COPY … FROM`.
+pub(super) fn copied_in(option: &Node) -> Result<(), Refusal> {
+    let (name, value) = copy_option(option)?;
+    match (name, value) {
+        ("force_not_null" | "force_null", Some(NodeEnum::AStar(_))) => Ok(()),
+        ("force_not_null" | "force_null", Some(NodeEnum::List(columns))) => names::parts(&columns.items).map(drop),
+        ("default", Some(NodeEnum::String(_))) => Ok(()),
+        _ => copied(name, value),
+    }
+}
+
+fn copy_option(option: &Node) -> Result<(&str, Option<&NodeEnum>), Refusal> {
     let Some(NodeEnum::DefElem(option)) = &option.node else {
         return Err(refuse::internal("an option of COPY is something else"));
     };
-    let value = option.arg.as_ref().and_then(|arg| arg.node.as_ref());
-    // the writer of SQL takes the value of an option to be what the server will want, and reads memory that is not
-    // there when it is something else
-    match (&*option.defname, value) {
+    Ok((&option.defname, option.arg.as_ref().and_then(|arg| arg.node.as_ref())))
+}
+
+/// Either way. The writer of SQL takes the value of an option to be what the server will want, and reads memory that is
+/// not there when it is something else.
+fn copied(name: &str, value: Option<&NodeEnum>) -> Result<(), Refusal> {
+    match (name, value) {
         ("format", Some(NodeEnum::String(format))) if ["text", "csv", "binary"].contains(&&*format.sval) => Ok(()),
         ("delimiter" | "null" | "quote" | "escape", Some(NodeEnum::String(_))) => Ok(()),
         ("header", None | Some(NodeEnum::String(_) | NodeEnum::Boolean(_) | NodeEnum::Integer(_))) => Ok(()),
-        ("force_quote", Some(NodeEnum::AStar(_))) => Ok(()),
-        ("force_quote", Some(NodeEnum::List(columns))) => names::parts(&columns.items).map(drop),
         ("encoding", Some(NodeEnum::String(encoding))) => {
             settings::setting_allowed("client_encoding", Some(&encoding.sval))
         }

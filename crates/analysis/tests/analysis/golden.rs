@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chaperone_analysis::{Catalog, Protection, Returns, parse, rewrite};
+use chaperone_analysis::{Catalog, Protection, Returns, Temporaries, parse, rewrite_within};
 
 use crate::clinic::{self, Clinic};
 
@@ -44,8 +44,10 @@ fn rewriting() {
         match parse(sql) {
             Err(refusal) => writeln!(text, "  ✗ {} {}: {}", refusal.code.0, refusal.rule, refusal.message).unwrap(),
             Ok(statements) => {
+                let mut temporaries = Temporaries::default();
                 for i in 0..statements.len() {
-                    match rewrite(&statements, i, &protection) {
+                    temporaries.note(&statements, i, &statements.facts_within(i, &catalog, &temporaries));
+                    match rewrite_within(&statements, i, &protection, &temporaries) {
                         Ok(rewritten) => {
                             writeln!(text, "  → {}", rewritten.text).unwrap();
                             if let Returns::Rows { origins, columns } = rewritten.output.returns {

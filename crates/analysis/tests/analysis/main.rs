@@ -15,6 +15,7 @@ mod rows;
 mod speed;
 mod statements;
 mod subjects;
+mod temporaries;
 mod twins;
 mod views;
 mod writes;

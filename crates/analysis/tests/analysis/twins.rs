@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chaperone_analysis::catalog::{QUERIES, Rows};
-use chaperone_analysis::{Catalog, Output, Protection, Returns, parse, rewrite, scrubbed_message};
+use chaperone_analysis::{
+    Catalog, Output, Protection, Returns, Temporaries, parse, rewrite, rewrite_within, scrubbed_message,
+};
 use chaperone_testkit::postgres::{Cluster, Options};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -42,22 +44,30 @@ pub fn cluster() -> Cluster {
 /// A session with one of the twins.
 pub struct Session {
     client: Client,
+    config: String,
     pub catalog: Catalog,
     /// Whose rows were in the answers so far.
     pub subjects: RefCell<BTreeSet<String>>,
+    /// What it has made for itself.
+    pub temporaries: RefCell<Temporaries>,
 }
 
 impl Session {
     pub async fn open(cluster: &Cluster, database: &str, search_path: &str) -> Session {
         let config = cluster.conn_string_for(database, "agent", "agent");
-        let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let client = connected(&config).await;
         client.batch_execute(&format!("SET search_path = {search_path}")).await.unwrap();
         let mut answers = Vec::new();
         for query in QUERIES {
             answers.push(rows_of(&client, query).await);
         }
-        Session { client, catalog: Catalog::load(&answers).unwrap(), subjects: RefCell::default() }
+        Session {
+            config,
+            client,
+            catalog: Catalog::load(&answers).unwrap(),
+            subjects: RefCell::default(),
+            temporaries: RefCell::default(),
+        }
     }
 
     /// What an agent would see of one statement that was let through.
@@ -80,10 +90,28 @@ impl Session {
                         })
                         .collect();
                     output.check(&columns).unwrap_or_else(|refusal| panic!("{sql}: {refusal}\n{columns:?}"));
-                    writeln!(seen, "{:?}", &columns[output.hidden()..]).unwrap();
+                    // the number of a temporary table comes from a counter of both twins
+                    let own = |table: u32| output.permanent.as_ref().is_some_and(|known| !known.contains(&table));
+                    let shown = columns
+                        .iter()
+                        .skip(output.hidden())
+                        .map(|(name, table, number, ty)| (name, if own(*table) { 0 } else { *table }, number, ty));
+                    writeln!(seen, "{:?}", shown.collect::<Vec<_>>()).unwrap();
                 }
                 Err(error) => return failure(&error),
             }
+        }
+        if let Some((copy, rows)) = sql.split_once(" FROM STDIN").filter(|(copy, _)| copy.starts_with("COPY")) {
+            let sql = format!("{copy} FROM STDIN{rows}");
+            // this client does not outlive a COPY that fails at once
+            let client = match copy.contains("pg_temp") {
+                true => None,
+                false => Some(connected(&self.config).await),
+            };
+            return match copied_in(client.as_ref().unwrap_or(&self.client), &sql).await {
+                Ok(count) => format!("COPY {count}\n"),
+                Err(error) => failure(&error),
+            };
         }
         if sql.starts_with("COPY") {
             return match copied(&self.client, sql).await {
@@ -128,9 +156,13 @@ impl Session {
         };
         let mut seen = String::new();
         let mut answered = true;
+        let mut temporaries = self.temporaries.borrow().clone();
         for i in 0..statements.len() {
-            match rewrite(&statements, i, &protection) {
+            let facts = statements.facts_within(i, &self.catalog, &temporaries);
+            temporaries.note(&statements, i, &facts);
+            match rewrite_within(&statements, i, &protection, &temporaries) {
                 Ok(rewritten) => {
+                    temporaries.filled(&rewritten.filled, &std::sync::Arc::new(masks.clone()), 1937);
                     let answer = self.answer(&rewritten.text, Some(&rewritten.output)).await;
                     answered &= !answer.starts_with("error");
                     seen.push_str(&answer);
@@ -141,6 +173,7 @@ impl Session {
                 }
             }
         }
+        self.temporaries.replace(temporaries);
         // every statement of the list starts from the same state
         _ = self.client.batch_execute("ROLLBACK").await;
         self.client
@@ -161,6 +194,22 @@ impl Session {
         _ = self.client.batch_execute("ROLLBACK").await;
         seen
     }
+}
+
+async fn connected(config: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(config, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// The rows that `COPY … FROM STDIN` gets here.
+const COPIED_IN: &str = "1001\tone\n1002\ttwo\n";
+
+async fn copied_in(client: &Client, sql: &str) -> Result<u64, tokio_postgres::Error> {
+    let sink = client.copy_in(sql).await?;
+    futures_util::pin_mut!(sink);
+    futures_util::SinkExt::send(&mut sink, bytes::Bytes::from_static(COPIED_IN.as_bytes())).await?;
+    sink.finish().await
 }
 
 async fn copied(client: &Client, sql: &str) -> Result<String, tokio_postgres::Error> {

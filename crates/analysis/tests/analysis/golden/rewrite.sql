@@ -125,3 +125,11 @@ WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SE
 SELECT ; SELECT 1
 SELEC 'secret'
 SELECT 'unterminated
+CREATE TEMP TABLE kept AS SELECT id, last_name FROM clinic.patient
+CREATE TABLE report (id int, what text DEFAULT 'x')
+CREATE INDEX ON clinic.patient (sex)
+CREATE INDEX ON clinic.patient (ssn)
+DROP TABLE IF EXISTS kept
+TRUNCATE clinic.encounter
+COPY clinic.encounter (id, unit) FROM STDIN WHERE id > 5
+ALTER TABLE clinic.patient RENAME ssn TO sex2

@@ -1,0 +1,526 @@
+//! Statements that define: temporary tables, views and indexes, and some others where the policy permits them.
+//!
+//! What is temporary holds what was masked when it was put in ([`super::own`]). What is not is unknown to the classification
+//! until its owner lists it, so nobody reads it through here before; and of what can be done to a table with protected
+//! columns only that is let through which neither reads them nor gives their names to something else.
+
+use chaperone_model::{Refusal, SqlState, TableName};
+use pg_query::protobuf::{self as pg, AlterTableType, ConstrType, DropBehavior, ObjectType};
+use pg_query::{Node, NodeEnum};
+
+use super::probe::Written;
+use super::refuse::{self, refusal};
+use super::{Item, Masker, names, node, source, string};
+use crate::allow::{PG_CATALOG, TYPES};
+use crate::depth::Depth;
+use crate::output::Output;
+use crate::parse;
+use crate::temporary::{self, InSession, PG_TEMP};
+
+type Defined = Result<(NodeEnum, Output), Refusal>;
+
+impl Masker<'_> {
+    /// `CREATE TABLE … (…)`.
+    pub(super) fn create_table(&mut self, mut create: pg::CreateStmt) -> Defined {
+        let pg::CreateStmt {
+            relation,
+            table_elts,
+            inh_relations,
+            partbound,
+            partspec,
+            of_typename,
+            constraints,
+            nnconstraints,
+            options,
+            oncommit: _,
+            tablespacename,
+            access_method,
+            if_not_exists: _,
+        } = &mut create;
+        if !inh_relations.is_empty() || partbound.is_some() || partspec.is_some() || of_typename.is_some() {
+            return Err(refuse::construct("a table that is made of another one, or in parts"));
+        }
+        if !options.is_empty() || !tablespacename.is_empty() || !access_method.is_empty() {
+            return Err(refuse::construct("a table with options of storage"));
+        }
+        if !constraints.is_empty() || !nnconstraints.is_empty() {
+            return Err(refuse::internal("a table's constraints are not among its elements"));
+        }
+        let range = relation.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?;
+        self.defines(range)?;
+        self.scopes.push(vec![Item::other(&range.relname)]);
+        let mut elements = Vec::with_capacity(table_elts.len());
+        for mut element in std::mem::take(table_elts) {
+            match &mut element.node {
+                Some(NodeEnum::ColumnDef(column)) => self.column_of_table(column)?,
+                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint)?,
+                Some(NodeEnum::TableLikeClause(like)) => {
+                    elements.extend(self.like(like)?);
+                    continue;
+                }
+                _ => return Err(refuse::internal("a table has an element of an unknown kind")),
+            }
+            elements.push(element);
+        }
+        *table_elts = elements;
+        self.scopes.pop();
+        Ok((NodeEnum::CreateStmt(create), Output::no_rows()))
+    }
+
+    /// `CREATE TABLE … AS`.
+    pub(super) fn create_table_as(&mut self, mut create: pg::CreateTableAsStmt) -> Defined {
+        let pg::CreateTableAsStmt { query, into, objtype, is_select_into: _, if_not_exists: _ } = &mut create;
+        if ObjectType::try_from(*objtype) != Ok(ObjectType::ObjectTable) {
+            return Err(refuse::ddl("CREATE MATERIALIZED VIEW"));
+        }
+        let into = into.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?;
+        self.into(into)?;
+        self.subquery(query)?;
+        self.filled.masked |= !self.hidden_names.is_empty();
+        Ok((NodeEnum::CreateTableAsStmt(Box::new(create)), Output { subjects: self.untold(), ..Output::no_rows() }))
+    }
+
+    /// `SELECT … INTO` is that, in other words.
+    pub(super) fn select_into(&mut self, mut select: pg::SelectStmt) -> Defined {
+        let mut first = &mut select;
+        while first.larg.is_some() {
+            first = first.larg.as_mut().ok_or_else(|| refuse::internal("a branch of a query is missing"))?;
+        }
+        let into = first.into_clause.take();
+        self.create_table_as(pg::CreateTableAsStmt {
+            query: Some(Box::new(node(NodeEnum::SelectStmt(Box::new(select))))),
+            into,
+            objtype: ObjectType::ObjectTable as i32,
+            is_select_into: false,
+            if_not_exists: false,
+        })
+    }
+
+    fn into(&mut self, into: &mut pg::IntoClause) -> Result<(), Refusal> {
+        let pg::IntoClause {
+            rel,
+            col_names,
+            access_method,
+            options,
+            on_commit: _,
+            table_space_name,
+            view_query,
+            skip_data: _,
+        } = into;
+        if !access_method.is_empty() || !options.is_empty() || !table_space_name.is_empty() || view_query.is_some() {
+            return Err(refuse::construct("a table with options of storage"));
+        }
+        names::parts(col_names)?;
+        self.defines(rel.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?)
+    }
+
+    /// `CREATE TEMPORARY VIEW`: its text is the masked one.
+    pub(super) fn create_view(&mut self, mut view: pg::ViewStmt) -> Defined {
+        let pg::ViewStmt { view: range, aliases, query, replace: _, options, with_check_option } = &mut view;
+        let range = range.as_mut().ok_or_else(|| refuse::internal("a view has no name"))?;
+        if !temporary::is_temporary(range) {
+            return Err(refusal(
+                "masking.ddl",
+                "CREATE VIEW is not supported on a connection with protected data".into(),
+                "its text would be stored as this session sees the tables, for others too",
+                "make it TEMPORARY, or ask the connection's owner to make it",
+            ));
+        }
+        let checked =
+            !matches!(pg::ViewCheckOption::try_from(*with_check_option), Ok(pg::ViewCheckOption::NoCheckOption));
+        if !options.is_empty() || checked {
+            return Err(refuse::construct("a view with options"));
+        }
+        self.defines(range)?;
+        names::parts(aliases)?;
+        // what finds rows by a token is for one statement
+        self.protection.masker.keys = None;
+        self.subquery(query)?;
+        self.filled.masked |= !self.hidden_names.is_empty();
+        Ok((NodeEnum::ViewStmt(Box::new(view)), Output::no_rows()))
+    }
+
+    /// `CREATE INDEX`, on a temporary table or on columns that are shown as stored.
+    pub(super) fn create_index(&mut self, mut index: pg::IndexStmt) -> Defined {
+        let pg::IndexStmt {
+            idxname: _,
+            relation,
+            access_method: _,
+            table_space,
+            index_params,
+            index_including_params,
+            options,
+            where_clause,
+            exclude_op_names,
+            idxcomment: _,
+            index_oid: 0,
+            old_number: 0,
+            old_create_subid: 0,
+            old_first_relfilelocator_subid: 0,
+            unique: _,
+            nulls_not_distinct: _,
+            primary: false,
+            isconstraint: false,
+            iswithoutoverlaps: false,
+            deferrable: false,
+            initdeferred: false,
+            transformed: false,
+            concurrent: _,
+            if_not_exists: _,
+            reset_default_tblspc: false,
+        } = &mut index
+        else {
+            return Err(refuse::construct("an index that is a constraint"));
+        };
+        if !table_space.is_empty() || !options.is_empty() || !exclude_op_names.is_empty() {
+            return Err(refuse::construct("an index with options of storage"));
+        }
+        let range = relation.as_mut().ok_or_else(|| refuse::internal("an index has no table"))?;
+        let own = self.own(range)?;
+        let shown = match own {
+            Some(_) => None,
+            None => Some(self.shown_columns(range)?),
+        };
+        self.scopes.push(vec![Item::other(&range.relname)]);
+        for element in index_params.iter_mut().chain(index_including_params) {
+            let Some(NodeEnum::IndexElem(element)) = &mut element.node else {
+                return Err(refuse::internal("an index's element is something else"));
+            };
+            self.index_element(element)?;
+            if let Some(shown) = &shown
+                && !shown.contains(&element.name)
+            {
+                return Err(refusal(
+                    "masking.ddl",
+                    "an index can be made of columns that are shown as stored, and of nothing else".into(),
+                    "to build it is to compare what it is made of",
+                    "ask the connection's owner to make it",
+                ));
+            }
+        }
+        if where_clause.is_some() && shown.is_some() {
+            return Err(refuse::construct("an index with a condition"));
+        }
+        self.optional(where_clause)?;
+        self.scopes.pop();
+        Ok((NodeEnum::IndexStmt(Box::new(index)), Output::no_rows()))
+    }
+
+    fn index_element(&mut self, element: &mut pg::IndexElem) -> Result<(), Refusal> {
+        let pg::IndexElem {
+            name: _,
+            expr,
+            indexcolname,
+            collation: _,
+            opclass,
+            opclassopts,
+            ordering: _,
+            nulls_ordering: _,
+        } = element;
+        self.optional(expr)?;
+        if !indexcolname.is_empty() || !opclassopts.is_empty() {
+            return Err(refuse::construct("an index with options for a column"));
+        }
+        match names::parts(opclass)?[..] {
+            [] => Ok(()),
+            [name] | [PG_CATALOG, name] if OPERATOR_CLASSES.contains(&name) => {
+                *opclass = vec![string(PG_CATALOG), string(name)];
+                Ok(())
+            }
+            _ => Err(refuse::construct("an index with an operator class of that name")),
+        }
+    }
+
+    /// `ALTER TABLE … ADD COLUMN` or `DROP COLUMN`: nothing gets another name or another type.
+    pub(super) fn alter_table(&mut self, mut alter: pg::AlterTableStmt) -> Defined {
+        let pg::AlterTableStmt { relation, cmds, objtype, missing_ok: _ } = &mut alter;
+        if ObjectType::try_from(*objtype) != Ok(ObjectType::ObjectTable) {
+            return Err(refuse::ddl("ALTER"));
+        }
+        let range = relation.as_mut().ok_or_else(|| refuse::internal("ALTER TABLE has no table"))?;
+        if let Some(own) = self.own(range)? {
+            // new columns have defaults, which may be anything
+            self.filled.names.insert(range.relname.clone());
+            self.reads_own(own);
+        } else {
+            self.shown_columns(range)?;
+        }
+        self.scopes.push(vec![Item::other(&range.relname)]);
+        for command in cmds {
+            let Some(NodeEnum::AlterTableCmd(command)) = &mut command.node else {
+                return Err(refuse::internal("a part of ALTER TABLE is something else"));
+            };
+            match (AlterTableType::try_from(command.subtype), command.def.as_mut().and_then(|def| def.node.as_mut())) {
+                (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => self.column_of_table(column)?,
+                (Ok(AlterTableType::AtDropColumn), None) => {}
+                _ => {
+                    return Err(refusal(
+                        "masking.ddl",
+                        "ALTER TABLE can add and drop columns here, and nothing else".into(),
+                        "other changes read what is stored, or give a protected column another name",
+                        "ask the connection's owner to make it",
+                    ));
+                }
+            }
+        }
+        self.scopes.pop();
+        Ok((NodeEnum::AlterTableStmt(alter), Output::no_rows()))
+    }
+
+    /// `DROP TABLE`, `VIEW` or `INDEX`.
+    pub(super) fn drop_relations(&mut self, mut drop: pg::DropStmt) -> Defined {
+        let pg::DropStmt { objects, remove_type, behavior: _, missing_ok, concurrent: _ } = &mut drop;
+        if !temporary::is_dropped(*remove_type) {
+            return Err(refuse::ddl("DROP"));
+        }
+        let names = InSession { catalog: self.catalog, temporaries: self.temporaries };
+        for object in objects {
+            let own = names.drops_own(object, *missing_ok);
+            let Some(NodeEnum::List(name)) = &mut object.node else {
+                return Err(refuse::internal("what is dropped has no name"));
+            };
+            let pinned = match names::parts(&name.items)?[..] {
+                [name] if own => TableName::new(PG_TEMP, name),
+                [name] => match self.catalog.relation("", name) {
+                    Some((name, _)) => name,
+                    // an index, perhaps
+                    None if *remove_type == ObjectType::ObjectIndex as i32 => continue,
+                    None => return Err(refuse::unknown_relation(name)),
+                },
+                [schema, name] => TableName::new(schema, name),
+                _ => return Err(refuse::construct("a relation with a database in its name")),
+            };
+            name.items = vec![string(&pinned.schema), string(&pinned.name)];
+        }
+        Ok((NodeEnum::DropStmt(drop), Output::no_rows()))
+    }
+
+    /// `TRUNCATE`.
+    pub(super) fn truncate(&mut self, mut truncate: pg::TruncateStmt) -> Defined {
+        let pg::TruncateStmt { relations, restart_seqs: _, behavior } = &mut truncate;
+        self.scopes.push(Vec::new());
+        for relation in relations {
+            let Some(NodeEnum::RangeVar(range)) = &mut relation.node else {
+                return Err(refuse::internal("TRUNCATE has something that is no table"));
+            };
+            let target = self.target(range)?;
+            // TRUNCATE knows its table by its name alone
+            range.alias = None;
+            if target.own {
+                continue;
+            }
+            self.may_write(&target, &Written::Deleted)?;
+            if DropBehavior::try_from(*behavior) == Ok(DropBehavior::DropCascade) {
+                return Err(refuse::construct("TRUNCATE … CASCADE"));
+            }
+        }
+        self.scopes.pop();
+        Ok((NodeEnum::TruncateStmt(truncate), Output::no_rows()))
+    }
+
+    /// `ANALYZE` of temporary tables.
+    pub(super) fn analyze(&mut self, mut vacuum: pg::VacuumStmt) -> Defined {
+        let pg::VacuumStmt { options, rels, is_vacuumcmd: _ } = &mut vacuum;
+        if !options.is_empty() || rels.is_empty() {
+            return Err(refuse::ddl("ANALYZE"));
+        }
+        for rel in rels {
+            let Some(NodeEnum::VacuumRelation(rel)) = &mut rel.node else {
+                return Err(refuse::internal("ANALYZE has something that is no table"));
+            };
+            names::parts(&rel.va_cols)?;
+            let range = rel.relation.as_mut().ok_or_else(|| refuse::internal("ANALYZE has no table"))?;
+            if self.own(range)?.is_none() {
+                return Err(refuse::ddl("ANALYZE"));
+            }
+        }
+        Ok((NodeEnum::VacuumStmt(vacuum), Output::no_rows()))
+    }
+
+    /// A name for something new.
+    fn defines(&mut self, range: &mut pg::RangeVar) -> Result<(), Refusal> {
+        if !range.catalogname.is_empty() || range.alias.is_some() {
+            return Err(refuse::construct("a relation with a database in its name"));
+        }
+        let taken = |detail: &str| {
+            Err(Refusal {
+                code: SqlState("42P07"),
+                ..refusal(
+                    "masking.temporary",
+                    format!("`{}` cannot be the name of a new relation", range.relname),
+                    detail,
+                    "give it another name",
+                )
+            })
+        };
+        if temporary::is_temporary(range) {
+            if !matches!(&*range.schemaname, "" | PG_TEMP) {
+                return Err(refuse::construct("a temporary relation with a schema"));
+            }
+            // rule R1: nothing that has a name already may mean something else
+            if self.catalog.relation("", &range.relname).is_some() {
+                return taken("there is a table of that name, which it would hide");
+            }
+            if self.has_type(&range.relname) {
+                return taken("there is a type of that name, which it would hide");
+            }
+            let protection = &self.protection;
+            match self.temporaries.get("", &range.relname) {
+                // an estimate makes nothing
+                _ if protection.masker.unforeseen => {}
+                Some(known) if known.is_of(protection.masks, protection.masker.cutoff_year) => {}
+                Some(_) => return taken("one of that name was filled under other masks than those of now"),
+                None => return Err(refuse::internal("a temporary relation was not noted")),
+            }
+            range.schemaname = PG_TEMP.to_owned();
+            range.relpersistence = "t".to_owned();
+            self.filled.names.insert(range.relname.clone());
+        } else {
+            if range.schemaname.is_empty() {
+                if self.temporaries.get("", &range.relname).is_some() {
+                    return taken("this session has made a temporary one of that name");
+                }
+                let own = |schema: &&String| *schema != PG_CATALOG && !schema.starts_with(PG_TEMP);
+                let Some(schema) = self.catalog.search_path.iter().find(own) else {
+                    return Err(refuse::construct("a table without a schema, where none is on the search path,"));
+                };
+                range.schemaname.clone_from(schema);
+            }
+        }
+        self.bare.insert(TableName::new(&*range.schemaname, &*range.relname));
+        Ok(())
+    }
+
+    fn has_type(&self, name: &str) -> bool {
+        let in_path = |schema: &String| self.catalog.types.contains_key(&TableName::new(&**schema, name));
+        TYPES.binary_search(&name).is_ok() || SERIAL.contains(&name) || self.catalog.search_path.iter().any(in_path)
+    }
+
+    /// The columns that are shown as stored of a table that is there, to which its name is pinned.
+    fn shown_columns(&mut self, range: &mut pg::RangeVar) -> Result<Vec<String>, Refusal> {
+        let target = self.target(range)?;
+        range.alias = None;
+        let relation = self.relation_of(&target);
+        let columns = relation.map(|relation| &*relation.columns).unwrap_or_default();
+        let shown = columns.iter().filter(|column| {
+            !target.masked.contains(&column.name) && !source::is_domain(column) && column.generated_from.is_none()
+        });
+        Ok(shown.map(|column| column.name.clone()).collect())
+    }
+
+    /// A column's definition in a table.
+    fn column_of_table(&mut self, column: &mut pg::ColumnDef) -> Result<(), Refusal> {
+        let pg::ColumnDef {
+            colname: _,
+            type_name,
+            compression: _,
+            inhcount: 0,
+            is_local: _,
+            is_not_null: _,
+            is_from_type: false,
+            storage: _,
+            storage_name: _,
+            raw_default: None,
+            cooked_default: None,
+            identity: _,
+            identity_sequence: None,
+            generated: _,
+            coll_clause: _,
+            coll_oid: 0,
+            constraints,
+            fdwoptions,
+            location: _,
+        } = column
+        else {
+            return Err(refuse::internal("a column is defined as analysis does it"));
+        };
+        if !fdwoptions.is_empty() {
+            return Err(refuse::construct("a column of a foreign table"));
+        }
+        let ty = type_name.as_mut().ok_or_else(|| refuse::internal("a column has no type"))?;
+        // no type, but a sequence and a default
+        let serial = matches!(names::parts(&ty.names)?[..], [name] if SERIAL.contains(&name));
+        if !serial {
+            self.type_name(ty)?;
+        }
+        for constraint in constraints {
+            match &mut constraint.node {
+                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint)?,
+                _ => return Err(refuse::internal("a constraint is something else")),
+            }
+        }
+        Ok(())
+    }
+
+    fn constraint(&mut self, constraint: &mut pg::Constraint) -> Result<(), Refusal> {
+        let kind = ConstrType::try_from(constraint.contype);
+        match kind {
+            Ok(
+                ConstrType::ConstrNull
+                | ConstrType::ConstrNotnull
+                | ConstrType::ConstrDefault
+                | ConstrType::ConstrIdentity
+                | ConstrType::ConstrGenerated
+                | ConstrType::ConstrCheck
+                | ConstrType::ConstrPrimary
+                | ConstrType::ConstrUnique
+                | ConstrType::ConstrAttrDeferrable
+                | ConstrType::ConstrAttrNotDeferrable
+                | ConstrType::ConstrAttrDeferred
+                | ConstrType::ConstrAttrImmediate,
+            ) => {}
+            Ok(ConstrType::ConstrForeign) => {
+                return Err(refuse::construct("a foreign key, which would compare its column with another table's,"));
+            }
+            _ => return Err(refuse::construct("a constraint of that kind")),
+        }
+        let storage = !constraint.options.is_empty() || !constraint.indexspace.is_empty();
+        if storage || !constraint.indexname.is_empty() || !constraint.access_method.is_empty() {
+            return Err(refuse::construct("a constraint with options"));
+        }
+        if constraint.pktable.is_some() || !constraint.exclusions.is_empty() || constraint.where_clause.is_some() {
+            return Err(refuse::internal("a constraint has parts of another kind"));
+        }
+        self.optional(&mut constraint.raw_expr)
+    }
+
+    /// `LIKE table`, as the columns that it stands for: names and types.
+    fn like(&mut self, like: &mut pg::TableLikeClause) -> Result<Vec<Node>, Refusal> {
+        let range = like.relation.as_mut().ok_or_else(|| refuse::internal("LIKE has no table"))?;
+        if let Some(own) = self.own(range)? {
+            self.reads_own(own);
+            return Ok(vec![node(NodeEnum::TableLikeClause(like.clone()))]);
+        }
+        if like.options != 0 {
+            return Err(refuse::construct("LIKE with INCLUDING"));
+        }
+        let Some((name, relation)) = self.catalog.relation(&range.schemaname, &range.relname) else {
+            return Err(refuse::unknown_relation(&range.relname));
+        };
+        let columns = relation
+            .columns
+            .iter()
+            .map(|column| format!("{} {}", chaperone_mask::quoted(&column.name), source::base_type(column).sql()));
+        let text = format!("CREATE TABLE t ({})", columns.collect::<Vec<_>>().join(", "));
+        let Some(NodeEnum::CreateStmt(made)) =
+            parse::tree(&text, Depth::of(&text)?)?.pop().and_then(|raw| raw.stmt?.node)
+        else {
+            return Err(refuse::internal(&format!("the columns of `{name}` cannot be written out")));
+        };
+        let mut elements = made.table_elts;
+        for element in &mut elements {
+            match &mut element.node {
+                Some(NodeEnum::ColumnDef(column)) => self.column_of_table(column)?,
+                _ => return Err(refuse::internal("a column is something else")),
+            }
+        }
+        Ok(elements)
+    }
+}
+
+/// A number from a sequence (PostgreSQL manual, 8.1.4).
+const SERIAL: [&str; 6] = ["bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"];
+
+/// Operator classes of the server's own that are not their type's default and compute on the value alone.
+const OPERATOR_CLASSES: [&str; 5] =
+    ["bpchar_pattern_ops", "jsonb_ops", "jsonb_path_ops", "text_pattern_ops", "varchar_pattern_ops"];
