@@ -16,6 +16,7 @@ use std::sync::Arc;
 use chaperone_model::TableName;
 use pg_query::NodeEnum;
 
+use crate::allow::PG_CATALOG;
 use crate::facts::Names;
 
 /// The catalog as it was when it was read, and the session's search path. Pure data.
@@ -44,6 +45,8 @@ pub struct Catalog {
     pub(crate) bare_operators: HashMap<TableName, BTreeSet<String>>,
     /// Functions of any schema that can be called as `row.function`: schemas by name.
     pub(crate) attributes: HashMap<String, BTreeSet<String>>,
+    /// Those, and functions that can be called as `(value).function` of a value of some other type.
+    pub(crate) value_attributes: HashMap<String, BTreeSet<String>>,
     /// Types whose casts run a function that somebody added to this database, by OID (rule R3).
     pub(crate) poisoned: BTreeSet<u32>,
 }
@@ -161,6 +164,23 @@ impl Catalog {
     /// What a function's name without a schema can mean outside `pg_catalog`.
     pub(crate) fn function_namesakes(&self, name: &str) -> Namesakes<'_> {
         self.namesakes(self.functions.get(name), &|schema| self.knows_function(schema, name))
+    }
+
+    /// Whether a name after a dot can run code that nobody knows: `row.name`, or with `any_value` also `(value).name`, of a
+    /// value of any type.
+    ///
+    /// The server reads both as `name(…)` where there is such a function, for a row or any other value, and `(value).name`
+    /// as a cast where there is such a type (PostgreSQL, `ParseFuncOrColumn`).
+    pub(crate) fn attribute_runs_code(&self, name: &str, any_value: bool) -> bool {
+        let functions = if any_value { &self.value_attributes } else { &self.attributes };
+        functions.get(name).is_some_and(|schemas| schemas.contains(PG_CATALOG) || self.visible(Some(schemas)))
+            || (any_value && self.search_path.iter().any(|schema| self.casts_by_name(schema, name)))
+    }
+
+    /// Whether `name(value)` is a cast that can run code: to a domain, or what is made of others.
+    fn casts_by_name(&self, schema: &str, name: &str) -> bool {
+        let ty = self.types.get(&TableName::new(schema, name));
+        ty.is_some_and(|ty| !matches!(ty.kind, 'e' | 'c') && !ty.known)
     }
 
     /// The same of an operator.

@@ -209,6 +209,8 @@ const MOST_STEPS: u64 = 50_000_000;
 #[derive(Debug)]
 struct Item {
     alias: String,
+    /// It is a function, which may return a value that is no row.
+    function: bool,
     /// It has an alias, so its relation's own name does not reach it.
     renamed: bool,
     /// The relation that it stands for.
@@ -227,6 +229,7 @@ impl Item {
     fn other(alias: &str) -> Item {
         Item {
             alias: alias.to_owned(),
+            function: false,
             renamed: true,
             table: None,
             reachable: false,

@@ -12,7 +12,7 @@ use crate::allow;
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
 /// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
-/// 7 functions · 8 operators · 9 functions of one row · 10 casts · 11 inheritance · 12 views · 13 constraints ·
+/// 7 functions · 8 operators · 9 functions of one value · 10 casts · 11 inheritance · 12 views · 13 constraints ·
 /// 14 triggers · 15 to 18 functions, operators, types and casts of extensions · 19 tables whose writes run code
 pub const QUERIES: [&str; 20] = [
     "SELECT pg_catalog.current_setting('server_version_num')",
@@ -51,13 +51,13 @@ pub const QUERIES: [&str; 20] = [
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname <> 'pg_catalog'",
     "SELECT DISTINCT n.nspname, o.oprname FROM pg_catalog.pg_operator o \
      JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace WHERE n.nspname <> 'pg_catalog'",
-    "SELECT DISTINCT n.nspname, p.proname FROM pg_catalog.pg_proc p \
+    // with one value of any type; and whether that can be a row
+    "SELECT n.nspname, p.proname, pg_catalog.bool_or((n.nspname <> 'pg_catalog' OR t.typtype IN ('c', 'p')) \
+     AND (p.provariadic <> 0 OR t.typname NOT IN ('internal', 'cstring', 'anyarray', 'anyenum', 'anyrange', \
+     'anymultirange'))) FROM pg_catalog.pg_proc p \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] \
-     WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 \
-     AND (n.nspname <> 'pg_catalog' OR t.typtype IN ('c', 'p')) \
-     AND (p.provariadic <> 0 OR t.typname NOT IN ('internal', 'cstring', 'anyarray', 'anyenum', 'anyrange', \
-     'anymultirange'))",
+     WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typname <> 'internal' GROUP BY 1, 2",
     // binary-coercible and input/output casts run no function of anybody's
     "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
      FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
@@ -238,7 +238,10 @@ impl Catalog {
             let (schema, name) = (row.text(0)?, row.text(1)?);
             let pure = schema == allow::PG_CATALOG && allow::PURE.binary_search(&name).is_ok();
             if !pure && !catalog.knows_function_anywhere(schema, name) {
-                catalog.attributes.entry(name.to_owned()).or_default().insert(schema.to_owned());
+                if row.flag(2)? {
+                    catalog.attributes.entry(name.to_owned()).or_default().insert(schema.to_owned());
+                }
+                catalog.value_attributes.entry(name.to_owned()).or_default().insert(schema.to_owned());
             }
         }
         catalog.poisoned = poisoned(casts, &catalog.known_casts(extension_casts)?)?;

@@ -121,7 +121,7 @@ impl Masker<'_> {
                 let pg::AIndirection { arg, indirection } = &mut **indirection;
                 self.optional(arg)?;
                 indirection.iter_mut().try_for_each(|step| match &step.node {
-                    Some(NodeEnum::String(name)) => self.field(&name.sval),
+                    Some(NodeEnum::String(name)) => self.field(&name.sval, true),
                     _ => self.expression(step),
                 })
             }

@@ -152,9 +152,10 @@ impl Masker<'_> {
         })
     }
 
-    /// Checks the name of a field: `row.field` also calls a function of one row (rule R2).
-    pub(crate) fn field(&self, name: &str) -> Result<(), Refusal> {
-        self.attribute(name)?;
+    /// Checks the name of a field: `row.field` also calls a function of one row (rule R2), and with `any_value`, for
+    /// `(value).field`, a function of one value of any type.
+    pub(crate) fn field(&self, name: &str, any_value: bool) -> Result<(), Refusal> {
+        self.attribute(name, any_value)?;
         if SYSTEM_COLUMNS.contains(&name) {
             return Err(refusal(
                 "masking.system_column",
@@ -166,22 +167,29 @@ impl Masker<'_> {
         Ok(())
     }
 
-    fn attribute(&self, name: &str) -> Result<(), Refusal> {
-        if self
-            .catalog
-            .attributes
-            .get(name)
-            .is_some_and(|schemas| schemas.contains(PG_CATALOG) || self.catalog.visible(Some(schemas)))
-        {
+    fn attribute(&self, name: &str, any_value: bool) -> Result<(), Refusal> {
+        if self.catalog.attribute_runs_code(name, any_value) {
             return Err(refusal(
                 "masking.attribute",
                 format!("`{name}` after a dot could call a function of that name"),
-                "PostgreSQL reads row.name as name(row) where such a function exists, and it could read protected \
-                 columns",
+                "PostgreSQL reads row.name and (value).name as name(…) where such a function exists, and it could read \
+                 protected columns",
                 "name the column without its table",
             ));
         }
         Ok(())
+    }
+
+    /// Whether what goes by this name may be a value that is no row: a function in `FROM` that returns one. Without an
+    /// alias it goes by a name that the server finds.
+    fn may_be_value(&self, alias: &str) -> Result<bool, Refusal> {
+        let mut steps = self.steps.get();
+        let found = self.scopes.iter().flatten().any(|item| {
+            steps = steps.saturating_sub(1);
+            item.function && (item.alias == alias || item.alias.is_empty())
+        });
+        self.steps.set(steps);
+        if steps == 0 { Err(refuse::size()) } else { Ok(found) }
     }
 
     /// Checks a column reference; a three-part name becomes a two-part one, since the subquery has no schema.
@@ -194,12 +202,12 @@ impl Masker<'_> {
         let qualifiers = names.len() - usize::from(star.is_none()).min(names.len());
         match names[..] {
             // without a table it calls no function, but it may be a system column
-            [name] if star.is_none() && SYSTEM_COLUMNS.contains(&name) => self.field(name)?,
+            [name] if star.is_none() && SYSTEM_COLUMNS.contains(&name) => self.field(name, false)?,
             // a query in FROM has no system columns, but may call one of its own so
             [alias, "tableoid"] if star.is_none() && self.nearest(alias)?.is_some_and(|item| item.table.is_none()) => {
-                self.attribute("tableoid")?;
+                self.attribute("tableoid", self.may_be_value(alias)?)?;
             }
-            [_, .., name] if star.is_none() => self.field(name)?,
+            [.., alias, name] if star.is_none() => self.field(name, self.may_be_value(alias)?)?,
             _ => {}
         }
         match (qualifiers, &names[..]) {

@@ -265,6 +265,12 @@ fn check(tree: &[Token], known: &[Vec<Token>], put_in: &PutIn<'_>, catalog: &Cat
                 }
             }
             Token::Text(value) => {
+                // a field of a value, which may be no row
+                if let [.., "AIndirection", "String"] = open[..]
+                    && catalog.attribute_runs_code(value, true)
+                {
+                    return Err(refuse::internal("a field could be a function"));
+                }
                 if open.last() == Some(&"RangeVar") && field != "relpersistence" {
                     relation.push(value);
                 }

@@ -182,8 +182,8 @@ impl Masker<'_> {
                     }
                 }
                 self.column_definitions(coldeflist)?;
-                let alias = alias.clone().unwrap_or_default();
-                self.other(Some(&alias));
+                let alias = alias.as_ref().map_or("", |alias| &*alias.aliasname);
+                self.item(Item { function: true, ..Item::other(alias) });
                 Ok(())
             }
             NodeEnum::RangeTableSample(_) => Err(refusal(
@@ -289,6 +289,7 @@ impl Masker<'_> {
             self.look_up(&name, relation, &known_as, &mut query)?;
         }
         self.item(Item {
+            function: false,
             renamed: alias.is_some(),
             alias: known_as.clone(),
             reachable,

@@ -75,6 +75,7 @@ impl<'a> Masker<'a> {
         let columns: Vec<String> = relation.columns.iter().map(|column| column.name.clone()).collect();
         self.item(Item {
             alias: known_as.clone(),
+            function: false,
             renamed: alias.is_some(),
             table: Some(name.clone()),
             reachable: false,

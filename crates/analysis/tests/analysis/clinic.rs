@@ -153,7 +153,7 @@ pub fn paper_catalog() -> Catalog {
         rows(&[&["30001", "clinic", "probe", "d"], &["30002", "clinic", "mood", "e"]]),
         rows(&[&["clinic", "peek"], &["clinic", "fn"], &["elsewhere", "upper"]]),
         rows(&[&["clinic", "@@@"], &["clinic", "+++"]]),
-        rows(&[&["clinic", "fn"], &["pg_catalog", "to_json"]]),
+        rows(&[&["clinic", "fn", "t"], &["pg_catalog", "to_json", "t"], &["pg_catalog", "current_setting", "f"]]),
         rows(&[]),
         rows(&[]),
         // views, constraints, triggers

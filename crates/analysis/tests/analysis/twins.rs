@@ -271,6 +271,47 @@ async fn twins_answer_alike_and_agents_get_answers() {
     }
 }
 
+/// `(value).name` is `name(value)`, for a value of any type and any function of one; and a cast, where `name` is a type.
+#[tokio::test]
+async fn a_name_behind_a_value_is_a_call() {
+    let cluster = cluster();
+    let session = Session::open(&cluster, "ada", "clinic, trap, public").await;
+    for (value, name) in [
+        ("'select to_tsvector(last_name) from clinic.patient'", "ts_stat"),
+        ("'TimeZone'", "current_setting"),
+        ("'clinic.patient'::regclass", "pg_table_size"),
+        ("'clinic.patient'::regclass", "pg_stat_get_live_tuples"),
+        ("16384::oid", "lo_get"),
+        ("0.001::float8", "pg_sleep"),
+        ("0", "pg_terminate_backend"),
+        ("'%ada%'", "probe"),
+        ("'{%ada%}'", "_probe"),
+    ] {
+        for sql in [
+            format!("SELECT ({value}).{name}"),
+            format!("SELECT ((ARRAY[{value}])[1]).{name}"),
+            format!("SELECT x.{name} FROM unnest(ARRAY[{value}]) x"),
+            format!("SELECT (SELECT unnest.{name}) FROM unnest(ARRAY[{value}])"),
+            format!("SELECT 1 FROM clinic.room ORDER BY ({value}).{name}"),
+            format!("SELECT 1 FROM clinic.room GROUP BY ({value}).{name}"),
+        ] {
+            let (seen, _) = session.run(&sql).await;
+            assert!(seen.contains("masking.attribute"), "{sql}: {seen}");
+        }
+    }
+    for (sql, expected) in [
+        (
+            "SELECT (p).sex, (p).to_jsonb ->> 'sex' FROM clinic.patient p ORDER BY p.id LIMIT 1",
+            "[Some(\"M\"), Some(\"M\")]",
+        ),
+        ("SELECT ('x'::text).upper, x.md5 IS NULL FROM unnest(ARRAY['y']) x", "[Some(\"X\"), Some(\"f\")]"),
+        ("SELECT x.value FROM jsonb_each_text('{\"a\": \"b\"}') x", "[Some(\"b\")]"),
+    ] {
+        let (seen, _) = session.run(sql).await;
+        assert!(seen.contains(expected), "{sql}: {seen}");
+    }
+}
+
 #[tokio::test]
 async fn a_point_look_up_keeps_its_index_and_a_fence_its_rows() {
     let cluster = cluster();
