@@ -16,7 +16,7 @@ use std::sync::Arc;
 use chaperone_model::TableName;
 use pg_query::NodeEnum;
 
-use crate::allow::PG_CATALOG;
+use crate::allow::{PG_CATALOG, PURE};
 use crate::facts::Names;
 
 /// The catalog as it was when it was read, and the session's search path. Pure data.
@@ -83,8 +83,10 @@ pub(crate) struct Relation {
 /// A constraint, a unique index or an expression of an index: whether a write succeeds tells something of these columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Compared {
-    /// `pg_constraint.contype`; `e` for an expression or predicate of an index.
+    /// `pg_constraint.contype`; `e` for an expression or predicate of an index; `C` and `U` for checks and unique indexes
+    /// that rows that are there need not satisfy.
     pub(crate) kind: char,
+    /// 0 stands for a row as a whole.
     pub(crate) columns: Vec<i16>,
     /// The columns of another table that a foreign key compares them with; of the table that refers to this one, kind `r`.
     pub(crate) with: Option<(TableName, Vec<i16>)>,
@@ -163,7 +165,17 @@ impl Catalog {
 
     /// What a function's name without a schema can mean outside `pg_catalog`.
     pub(crate) fn function_namesakes(&self, name: &str) -> Namesakes<'_> {
-        self.namesakes(self.functions.get(name), &|schema| self.knows_function(schema, name))
+        let functions = self.namesakes(self.functions.get(name), &|schema| self.knows_function(schema, name));
+        // without its schema it could also be a cast to a type of that name
+        let may_cast = || self.search_path.iter().any(|schema| self.casts_by_name(schema, name));
+        if matches!(functions, Namesakes::Known(_)) && may_cast() { Namesakes::Unknown } else { functions }
+    }
+
+    /// Whether somebody's code in `pg_catalog` has the name of a function or an operator of the server's own.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        let own = |(name, schemas): (&String, &BTreeSet<String>)| schemas.contains(PG_CATALOG).then(|| name.clone());
+        self.functions.iter().filter_map(own).any(|name| PURE.binary_search(&&*name).is_ok())
+            || self.operators.iter().filter_map(own).next().is_some()
     }
 
     /// Whether a name after a dot can run code that nobody knows: `row.name`, or with `any_value` also `(value).name`, of a
@@ -197,6 +209,7 @@ impl Catalog {
     /// Whether all functions of this name in this schema are harmless ones of an extension, on this search path.
     pub(crate) fn knows_function(&self, schema: &str, name: &str) -> bool {
         self.known_functions.get(name).is_some_and(|schemas| schemas.contains(schema))
+            && !self.casts_by_name(schema, name)
             && self.bare_operators.get(&TableName::new(schema, name)).is_none_or(|operators| {
                 operators.iter().all(|operator| self.operator_namesakes(operator) != Namesakes::Unknown)
             })

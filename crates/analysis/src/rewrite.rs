@@ -252,6 +252,14 @@ impl<'a> Masker<'a> {
                 "ask the connection's owner to drop it",
             ));
         }
+        if catalog.is_overloaded() {
+            return Err(refusal(
+                "masking.function",
+                "a function or an operator of this database is in pg_catalog, beside a built-in one".into(),
+                "it could be meant wherever that is called, also by the masks",
+                "ask the connection's owner to move it to a schema of its own",
+            ));
+        }
         // the one type that is written without its schema
         if catalog.types.keys().any(|name| name.name == "bpchar") {
             return Err(refuse::internal("there is a type named bpchar outside pg_catalog"));

@@ -10,14 +10,17 @@ use crate::allow;
 
 /// All functions that share schema and name with one of an extension, or are the server's own outside `pg_catalog`:
 /// schema, name, extension, language, body where it is in SQL (the definition, if it was bound when it was made), whether
-/// the server brought it, and of a bound body whether nothing in it is anybody's own: such things would be in `pg_depend`.
+/// the server brought it, whether its body is bound, and whether nothing in that or in defaults of its arguments is anybody's
+/// own: such things would be in `pg_depend`.
 pub(super) const FUNCTIONS: &str = "SELECT n.nspname, p.proname, e.extname, l.lanname, \
      CASE WHEN l.lanname = 'sql' THEN CASE WHEN p.prosrc <> '' THEN p.prosrc ELSE pg_catalog.pg_get_functiondef(p.oid) \
-     END END, p.oid < 16384, p.prosrc = '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend u \
+     END END, p.oid < 16384, p.prosrc = '', NOT EXISTS (SELECT FROM pg_catalog.pg_depend u \
        WHERE u.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND u.objid = p.oid AND u.deptype = 'n' \
-       AND u.refclassid <> 'pg_catalog.pg_namespace'::pg_catalog.regclass \
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend t WHERE t.classid = u.refclassid AND t.objid = u.refobjid \
-         AND t.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.deptype = 'e' AND t.refobjid = e.oid)) \
+       AND u.refclassid <> 'pg_catalog.pg_namespace'::pg_catalog.regclass AND u.refobjid <> p.prosupport::pg_catalog.oid \
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend t LEFT JOIN pg_catalog.pg_type y ON y.oid = u.refobjid \
+         WHERE t.classid = u.refclassid AND t.deptype = 'e' AND t.refobjid = e.oid AND CASE u.refclassid \
+         WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN t.objid IN (y.oid, y.typelem) \
+         ELSE p.prokind = 'a' AND t.objid = u.refobjid END)) \
      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
      LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid \
@@ -83,9 +86,11 @@ impl Catalog {
                 row.flag(5)? && schema == "information_schema" && allow::INFORMATION_SCHEMA.contains(&name);
             let listed =
                 row.optional(2).and_then(allow::extension).is_some_and(|extension| extension.has_function(name));
+            let (bound, none_of_anybodys) = (row.flag(6)?, row.flag(7)?);
+            let listed = listed && (none_of_anybodys || language == "sql" && !bound);
             let harmless = match language {
                 "c" | "internal" => listed,
-                "sql" if listed && row.flag(6)? => row.optional(4).is_some_and(allow::known_bound_expression),
+                "sql" if listed && bound => row.optional(4).is_some_and(allow::known_bound_expression),
                 "sql" if listed => match row.optional(4).and_then(allow::known_expression) {
                     Some(bare) => {
                         self.bare_operators.entry(TableName::new(schema, name)).or_default().extend(bare);

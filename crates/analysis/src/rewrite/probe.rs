@@ -132,7 +132,7 @@ impl Masker<'_> {
             (Written::Inserted, _) => true,
             (Written::Deleted, kind) => kind == 'r',
             // rows that are there need not satisfy it
-            (Written::Updated(_), 'C') => true,
+            (Written::Updated(_), 'C' | 'U') => true,
             (Written::Updated(written), _) => compared
                 .columns
                 .iter()
@@ -151,7 +151,7 @@ impl Masker<'_> {
                 None => Some(other.to_string()),
             },
             // a row as a whole
-            ('c' | 'C', _) if compared.columns.contains(&0) => {
+            (_, None) if compared.columns.contains(&0) => {
                 let all: Vec<i16> = relation.columns.iter().map(|column| column.number).collect();
                 self.hidden_of(top, relation, &all)
             }

@@ -373,7 +373,7 @@ pub(crate) fn base_type(column: &Column) -> Type {
 
 /// Whether an expression over the column could run a cast that somebody added (rule R3), or the checks of a domain that
 /// its type is made of: `coalesce(column, 'a literal')` reads the literal as the column's type.
-fn poisoned(column: &Column, protection: &Protection<'_>) -> bool {
+pub(super) fn poisoned(column: &Column, protection: &Protection<'_>) -> bool {
     let base = column.element.as_ref().unwrap_or(&column.base);
     let kind = match &column.element {
         Some(element) => protection.catalog.types.get(element).map_or('?', |ty| ty.kind),

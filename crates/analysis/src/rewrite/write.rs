@@ -13,7 +13,7 @@ use super::echo::echo;
 use super::probe::Written;
 use super::refuse::{self, refusal};
 use super::target::{References, Target};
-use super::{Item, Masker, expected_of, node};
+use super::{Item, Masker, expected_of, node, source};
 use crate::output::Expected;
 
 /// The columns that a write returns, where it returns any; `None` within where the server decides.
@@ -233,6 +233,16 @@ impl Masker<'_> {
 
     /// Whether a value of the agent's may come to stand in a column.
     pub(super) fn may_hold(&self, target: &Target, column: &str) -> Result<(), Refusal> {
+        let live =
+            self.relation_of(target).and_then(|relation| relation.columns.iter().find(|live| live.name == column));
+        if live.is_some_and(|live| source::poisoned(live, &self.protection)) {
+            return Err(refusal(
+                "masking.code",
+                format!("nothing may be written to `{}.{column}`", target.name),
+                "a value that becomes one of its type can run code of the database, which could read protected columns",
+                "name the other columns, and leave it out",
+            ));
+        }
         let token = self.protection.masks.rung(&target.name, column) == Rung::Token;
         if token && !self.protection.masks.may_probe(&target.name, column) {
             return Err(refusal(
@@ -265,6 +275,10 @@ impl Masker<'_> {
             let Some(value) = &mut returned.val else { return Err(refuse::internal("RETURNING holds nothing")) };
             self.no_old_or_new(value, target)?;
             match star_of(value) {
+                // of a column of that name there is no star
+                Some(Some(alias)) if matches!(&*alias, "old" | "new") && !self.is_in_from(&alias) => {
+                    return Err(refuse::construct("`old` or `new` in RETURNING"));
+                }
                 // as it is: nothing of it is masked
                 Some(None | Some(_)) if target.own => list.push(expr),
                 Some(None) => {
@@ -296,13 +310,14 @@ impl Masker<'_> {
         Ok(())
     }
 
+    fn is_in_from(&self, alias: &str) -> bool {
+        self.scopes.last().is_some_and(|items| items.iter().any(|item| item.alias == *alias))
+    }
+
     /// From version 18 on `old` and `new` are rows as stored (PostgreSQL manual, 6.4).
     fn no_old_or_new(&self, value: &Node, target: &Target) -> Result<(), Refusal> {
         let names = References::of(value, false);
-        let is_row = |name: &String| {
-            (name == "old" || name == "new")
-                && !self.scopes.last().is_some_and(|items| items.iter().any(|item| item.alias == *name))
-        };
+        let is_row = |name: &String| (name == "old" || name == "new") && !self.is_in_from(name);
         let found = names.names.iter().any(|reference| match &reference[..] {
             [name] => is_row(name) && !target.columns.contains(name),
             [first, ..] => is_row(first),

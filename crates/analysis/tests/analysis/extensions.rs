@@ -263,6 +263,29 @@ async fn what_somebody_puts_beside_an_extension_is_not_of_it() {
         let (seen, answered) = session.run_in(&clinic(), replace).await;
         assert_eq!(answered, harmless, "{body}\n{seen}");
     }
+    // a domain on the path, of a function's name: with one argument it is a cast
+    let guess = "SELECT replace('%ada%')";
+    for name in ["replace", "soundex"] {
+        cluster.psql_in("ada", &format!("CREATE DOMAIN trap.{name} AS text CHECK (trap.reveal() LIKE VALUE)")).unwrap();
+        let session = Session::open(&cluster, "ada", "trap, public").await;
+        let guess = guess.replace("replace", name);
+        let (seen, _) = session.run_in(&clinic(), &guess).await;
+        assert!(seen.contains("masking.function"), "{guess}\n{seen}");
+        cluster.psql_in("ada", &format!("DROP DOMAIN trap.{name}")).unwrap();
+    }
+    // a default of an argument is code, too
+    let distance = "SELECT levenshtein('abc', 'abd'), similarity_dist('abc', 'abd')";
+    let session = Session::open(&cluster, "ada", "public").await;
+    assert!(session.run_in(&clinic(), distance).await.1);
+    cluster
+        .psql_in(
+            "ada",
+            "CREATE OR REPLACE FUNCTION public.similarity_dist(text, text DEFAULT trap.reveal()) RETURNS real \
+             LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS '$libdir/pg_trgm', 'similarity_dist'",
+        )
+        .unwrap();
+    let session = Session::open(&cluster, "ada", "public").await;
+    refused(&session.run_in(&clinic(), "SELECT similarity_dist('abc')").await.0, "a default");
     // a cast of the owner's poisons the type again
     cluster
         .psql_in(

@@ -312,6 +312,24 @@ async fn a_name_behind_a_value_is_a_call() {
     }
 }
 
+/// Whoever puts a function into `pg_catalog` may mean any call of that name, the masks' own among them.
+#[tokio::test]
+async fn code_in_pg_catalog_is_noticed() {
+    let cluster = cluster();
+    for (name, definition) in [
+        ("upper", "CREATE FUNCTION pg_catalog.upper(varchar) RETURNS text LANGUAGE sql AS 'SELECT trap.reveal()'"),
+        ("plus", "CREATE OPERATOR pg_catalog.+ (FUNCTION = trap.op, LEFTARG = text, RIGHTARG = text)"),
+    ] {
+        cluster.psql(&format!("CREATE DATABASE {name} TEMPLATE ada")).unwrap();
+        let before = Session::open(&cluster, name, "clinic, public").await;
+        assert!(before.run("SELECT upper('x'::varchar)").await.1);
+        cluster.psql_in(name, definition).unwrap();
+        let after = Session::open(&cluster, name, "clinic, public").await;
+        let (seen, _) = after.run("SELECT upper('x'::varchar)").await;
+        assert!(seen.contains("masking.function"), "{name}: {seen}");
+    }
+}
+
 #[tokio::test]
 async fn a_point_look_up_keeps_its_index_and_a_fence_its_rows() {
     let cluster = cluster();

@@ -31,8 +31,40 @@ CREATE FUNCTION trap.fixed(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT l
 CREATE TABLE clinic.comp (id int PRIMARY KEY, what text GENERATED ALWAYS AS (trap.fixed(id)) STORED);
 CREATE TABLE clinic.idx (id int PRIMARY KEY, what text);
 CREATE UNIQUE INDEX ON clinic.idx (trap.fixed(id));
+CREATE TYPE trap.many AS (a trap.probe);
+CREATE TYPE clinic.made_of AS ENUM ('a');
+CREATE FUNCTION trap.make(text) RETURNS clinic.made_of LANGUAGE sql AS 'SELECT CASE WHEN 1 / (SELECT count(*)::int FROM clinic.patient WHERE last_name LIKE $1) = 0 THEN ''a''::clinic.made_of END';
+CREATE CAST (text AS clinic.made_of) WITH FUNCTION trap.make(text) AS ASSIGNMENT;
+CREATE TABLE clinic.typed (id int PRIMARY KEY, made clinic.made_of);
+CREATE TABLE clinic.listed (id int PRIMARY KEY, q trap.probe[]);
+CREATE TABLE clinic.whole (id int PRIMARY KEY, q trap.many);
+CREATE TABLE clinic.dom_def (id int PRIMARY KEY, q text DEFAULT ('%ada%'::trap.probe)::text || '!');
+CREATE TABLE clinic.dom_chk (id int PRIMARY KEY, q text CHECK (q::trap.probe IS NOT NULL));
+CREATE TABLE clinic.dom_idx (id int PRIMARY KEY, q text);
+CREATE INDEX ON clinic.dom_idx ((q::trap.probe::text));
+CREATE TABLE clinic.sql_def (id int PRIMARY KEY, q text DEFAULT query_to_xml('SELECT last_name FROM clinic.patient', true, true, '')::text);
+CREATE TABLE clinic.sql_chk (id int PRIMARY KEY, q text CHECK (table_to_xml('clinic.patient', true, true, '')::text LIKE q));
+CREATE TABLE clinic.twice (id int PRIMARY KEY, name text, note text);
+CREATE INDEX ON clinic.twice (note);
+CREATE TABLE clinic.lowered (id int PRIMARY KEY, name text, note text, at timestamptz DEFAULT now(), CHECK (at <= clock_timestamp()));
+CREATE UNIQUE INDEX ON clinic.lowered (lower(name));
+CREATE INDEX ON clinic.lowered (note) WHERE name LIKE 'a%';
+CREATE TABLE clinic.of_rows (id int PRIMARY KEY, name text, note text);
+CREATE UNIQUE INDEX ON clinic.of_rows (id, hash_record(of_rows.*));
+CREATE TABLE clinic.aged (id int PRIMARY KEY, old text, name text);
 GRANT ALL ON ALL TABLES IN SCHEMA clinic TO agent;
 ";
+
+/// An index that somebody began to make while there were others to write. Which two rows are equal differs.
+fn not_valid(twin: &str) -> String {
+    let (equal, other) = if twin == "ada" { (1, 3) } else { (3, 1) };
+    format!(
+        "CREATE UNIQUE INDEX twice_name ON clinic.twice (name);
+         UPDATE pg_index SET indisready = false, indisvalid = false WHERE indexrelid = 'clinic.twice_name'::regclass;
+         INSERT INTO clinic.twice VALUES ({equal}, 'd', 'n'), ({other}, 'e', 'n');
+         UPDATE pg_index SET indisready = true WHERE indexrelid = 'clinic.twice_name'::regclass"
+    )
+}
 
 fn filled(twin: &str) -> String {
     format!(
@@ -46,7 +78,10 @@ fn filled(twin: &str) -> String {
          INSERT INTO clinic.top VALUES (1, 't'); INSERT INTO clinic.mid VALUES (1, 1, '{twin}');
          INSERT INTO clinic.bed VALUES (1, 1, '{twin}'); INSERT INTO clinic.nv VALUES (1, 'n', '{twin}');
          ALTER TABLE clinic.nv ADD CHECK (h LIKE 'ada%') NOT VALID;
-         INSERT INTO clinic.tm VALUES (1, 'n', now())"
+         INSERT INTO clinic.tm VALUES (1, 'n', now());
+         INSERT INTO clinic.twice VALUES (2, 'd', 'n');
+         INSERT INTO clinic.lowered VALUES (1, '{twin}', 'n'); INSERT INTO clinic.of_rows VALUES (1, '{twin}', 'n');
+         INSERT INTO clinic.aged VALUES (1, 'o', '{twin} name'); INSERT INTO clinic.typed VALUES (1, 'a')"
     )
 }
 
@@ -104,6 +139,35 @@ pub fn classes() -> Clinic {
         ("comp", "what", Class::None, Rung::Raw),
         ("idx", "id", Class::None, Rung::Raw),
         ("idx", "what", Class::None, Rung::Raw),
+        ("typed", "id", Class::None, Rung::Raw),
+        ("typed", "made", Class::Name, Rung::Redacted),
+        ("listed", "id", Class::None, Rung::Raw),
+        ("listed", "q", Class::Name, Rung::Redacted),
+        ("whole", "id", Class::None, Rung::Raw),
+        ("whole", "q", Class::Name, Rung::Redacted),
+        ("dom_def", "id", Class::None, Rung::Raw),
+        ("dom_def", "q", Class::None, Rung::Raw),
+        ("dom_chk", "id", Class::None, Rung::Raw),
+        ("dom_chk", "q", Class::None, Rung::Raw),
+        ("dom_idx", "id", Class::None, Rung::Raw),
+        ("dom_idx", "q", Class::None, Rung::Raw),
+        ("sql_def", "id", Class::None, Rung::Raw),
+        ("sql_def", "q", Class::None, Rung::Raw),
+        ("sql_chk", "id", Class::None, Rung::Raw),
+        ("sql_chk", "q", Class::None, Rung::Raw),
+        ("twice", "id", Class::None, Rung::Raw),
+        ("twice", "name", Class::Name, Rung::Redacted),
+        ("twice", "note", Class::None, Rung::Raw),
+        ("lowered", "id", Class::None, Rung::Raw),
+        ("lowered", "name", Class::Name, Rung::Redacted),
+        ("lowered", "note", Class::None, Rung::Raw),
+        ("lowered", "at", Class::None, Rung::Raw),
+        ("of_rows", "id", Class::None, Rung::Raw),
+        ("of_rows", "name", Class::Name, Rung::Redacted),
+        ("of_rows", "note", Class::None, Rung::Raw),
+        ("aged", "id", Class::None, Rung::Raw),
+        ("aged", "old", Class::None, Rung::Raw),
+        ("aged", "name", Class::Name, Rung::Redacted),
         ("watched", "id", Class::None, Rung::Raw),
         ("watched", "name", Class::Name, Rung::Redacted),
     ];
@@ -240,6 +304,35 @@ const MASKED: &[(&str, &str)] = &[
         "INSERT INTO clinic.idx (id) SELECT i FROM generate_series(1, 60) i ON CONFLICT DO NOTHING RETURNING id",
         "masking.code",
     ),
+    // a type's code runs when a value becomes one of it, whether or not that is shown
+    ("INSERT INTO clinic.typed (id, made) VALUES (9, lower('%ADA%'))", "masking.code"),
+    ("UPDATE clinic.typed SET made = '%ada%'::text WHERE id = 1", "masking.code"),
+    (
+        "MERGE INTO clinic.typed t USING (VALUES (9)) v(i) ON t.id = v.i WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.i, '%ada%'::text)",
+        "masking.code",
+    ),
+    ("UPDATE clinic.typed SET id = 5 WHERE id = 1 RETURNING id, made", "Some(\"5\"), None"),
+    ("INSERT INTO clinic.listed (id, q) VALUES (1, ARRAY['%ada%'])", "masking.code"),
+    ("INSERT INTO clinic.listed (id) VALUES (1)", "masking.code"),
+    ("INSERT INTO clinic.whole (id, q) VALUES (1, ROW('%ada%'))", "masking.code"),
+    ("INSERT INTO clinic.dom_def (id) VALUES (1) RETURNING q", "masking.code"),
+    ("INSERT INTO clinic.dom_chk VALUES (1, '%ada%')", "masking.code"),
+    ("INSERT INTO clinic.dom_idx VALUES (1, '%ada%')", "masking.code"),
+    ("INSERT INTO clinic.sql_def (id) VALUES (1) RETURNING q", "masking.code"),
+    ("INSERT INTO clinic.sql_chk VALUES (1, '%ada%')", "masking.code"),
+    // two rows are equal already: whatever is written to one of them fails
+    ("UPDATE clinic.twice SET note = 'y' WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.twice SET note = 'y' WHERE id = 3", "masking.probe"),
+    ("INSERT INTO clinic.twice (id, name) VALUES (9, 'd')", "masking.probe"),
+    // an expression of what stays as it is tells nothing
+    ("UPDATE clinic.lowered SET at = '2020-01-01' WHERE id = 1 RETURNING id, name", "Some(\"1\"), None"),
+    ("UPDATE clinic.lowered SET name = 'ADA' WHERE id = 1", "masking.probe"),
+    ("UPDATE clinic.lowered SET note = 'x' WHERE id = 1", "masking.probe"),
+    ("INSERT INTO clinic.lowered (id, name) VALUES (9, 'ADA')", "masking.probe"),
+    ("UPDATE clinic.of_rows SET note = 'x' WHERE id = 1", "masking.probe"),
+    ("INSERT INTO clinic.of_rows VALUES (9, 'x', 'n')", "masking.probe"),
+    ("UPDATE clinic.aged SET old = 'x' RETURNING old, aged.old, name", "Some(\"x\"), Some(\"x\"), None"),
+    ("UPDATE clinic.aged SET old = 'x' RETURNING old.*", "masking.construct"),
     // refused
     ("UPDATE clinic.card SET expires = CASE WHEN random() < 0.5 THEN '2027-01-01'::date END", "masking.echo"),
     ("UPDATE clinic.task SET what = c.y FROM clinic.card AS c(x, n, y) WHERE x = 3", "masking.echo"),
@@ -296,6 +389,12 @@ async fn what_is_not_masked_is_written_as_ever_and_what_is_tells_nothing() {
     let cluster = cluster();
     for twin in ["ada", "bea"] {
         prepare(&cluster, twin);
+        cluster.psql_in(twin, &not_valid(twin)).unwrap();
+        // without the rule: which of them can be written to tells which is equal to another
+        let same = if twin == "ada" { 1 } else { 3 };
+        let write =
+            |id: i32| cluster.psql_in(twin, &format!("UPDATE clinic.twice SET note = note || '!' WHERE id = {id}"));
+        assert!(write(same).is_err() && write(4 - same).is_ok());
     }
     let clinic = classes();
     let ada = Session::open(&cluster, "ada", "clinic, public").await;
