@@ -28,9 +28,10 @@
 //!
 //! The target of a write cannot give way to a subquery: there, expressions come to stand over the masked row
 //! (`rewrite::target`), and what a write would tell by succeeding needs a permission (`rewrite::probe`). A view is its text.
+//! What a session makes for itself ([`Temporaries`]) holds what was masked when it was put in, and stays as it is.
 //!
 //! # Refused for now
-//! DDL, temporary tables, `COPY … FROM`, `TABLESAMPLE`, XML and SQL/JSON constructors, a CTE with a table's name, row-level
+//! DDL other than of `rewrite::define`, `TABLESAMPLE`, XML and SQL/JSON constructors, a CTE with a table's name, row-level
 //! security, functions and types outside `pg_catalog` (enumerations excepted, and what is known of common extensions).
 
 mod allow;

@@ -41,5 +41,4 @@ SELECT * FROM clinic.spill ORDER BY 1;
 
 -- sequence: a table of one's own that stays
 CREATE TABLE clinic.mine AS SELECT id, last_name FROM clinic.patient;
-SELECT * FROM clinic.mine ORDER BY id;
 DROP TABLE clinic.mine;

@@ -238,12 +238,14 @@ impl Masker<'_> {
             return Err(refuse::ddl("ALTER"));
         }
         let range = relation.as_mut().ok_or_else(|| refuse::internal("ALTER TABLE has no table"))?;
-        if let Some(own) = self.own(range)? {
-            // new columns have defaults, which may be anything
-            self.filled.names.insert(range.relname.clone());
-            self.reads_own(own);
-        } else {
-            self.shown_columns(range)?;
+        let own = self.own(range)?;
+        match own {
+            Some(own) => {
+                // new columns have defaults, which may be anything
+                self.filled.names.insert(range.relname.clone());
+                self.reads_own(own);
+            }
+            None => _ = self.shown_columns(range)?,
         }
         self.scopes.push(vec![Item::other(&range.relname)]);
         for command in cmds {
@@ -251,7 +253,17 @@ impl Masker<'_> {
                 return Err(refuse::internal("a part of ALTER TABLE is something else"));
             };
             match (AlterTableType::try_from(command.subtype), command.def.as_mut().and_then(|def| def.node.as_mut())) {
-                (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => self.column_of_table(column)?,
+                (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => {
+                    if own.is_none() && !column.constraints.iter().all(looks_at_nothing) {
+                        return Err(refusal(
+                            "masking.ddl",
+                            "a column can be added with a default, and with no other constraint".into(),
+                            "a constraint is checked against the rows that are there, and could look at other columns",
+                            "ask the connection's owner to make it",
+                        ));
+                    }
+                    self.column_of_table(column)?;
+                }
                 (Ok(AlterTableType::AtDropColumn), None) => {}
                 _ => {
                     return Err(refusal(
@@ -515,6 +527,16 @@ impl Masker<'_> {
             }
         }
         Ok(elements)
+    }
+}
+
+/// Whether a constraint of a new column has nothing to do with the rows that are there.
+fn looks_at_nothing(constraint: &Node) -> bool {
+    match &constraint.node {
+        Some(NodeEnum::Constraint(constraint)) => {
+            matches!(ConstrType::try_from(constraint.contype), Ok(ConstrType::ConstrNull | ConstrType::ConstrDefault))
+        }
+        _ => false,
     }
 }
 

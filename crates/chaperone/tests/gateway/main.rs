@@ -12,5 +12,6 @@ mod prepared;
 mod protocol;
 mod stage;
 mod subjects;
+mod temporary;
 mod twins;
 mod two_readings;
