@@ -1,4 +1,5 @@
-//! A private PostgreSQL cluster in a temporary folder, of the server binaries this machine has.
+//! A private PostgreSQL cluster in a temporary folder, of the server binaries this machine has, or of those that
+//! `CHAPERONE_TEST_SERVER` names the folder of.
 //!
 //! ```no_run
 //! use chaperone_testkit::postgres::{Cluster, Options};
@@ -185,7 +186,7 @@ impl Cluster {
         &self.dir
     }
 
-    /// The folder of `psql`, `pgbench` and the others that fit this server.
+    /// The folder of the server's binaries, and of `psql`, `pgbench` and the others where its package has them.
     pub fn binaries(&self) -> &Path {
         &self.binaries
     }
@@ -213,7 +214,9 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::psql`].
     pub fn psql_in(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql = Command::new(self.binaries.join("psql"));
+        // any release of psql speaks to any server in plain SQL
+        let own = self.binaries.join("psql");
+        let mut psql = Command::new(if own.is_file() { own } else { PathBuf::from("psql") });
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", SUPERUSER, "-d", database, "-f", "-"])
             .arg("-p")
             .arg(self.port.to_string())
@@ -347,9 +350,19 @@ fn id(what: &str) -> Result<u32> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// The newest server on this machine: `pg_config` on the path, Debian's folders, then the path itself.
+/// The folder of the server's binaries that tests are to run on, if not this machine's own.
+const SERVER: &str = "CHAPERONE_TEST_SERVER";
+
+/// The server that is asked for, else the newest on this machine: `pg_config` on the path, Debian's folders, then the path
+/// itself.
 fn binaries() -> Result<PathBuf> {
     let complete = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("postgres").is_file();
+    if let Some(dir) = std::env::var_os(SERVER).filter(|dir| !dir.is_empty()) {
+        // not the machine's own in its place: a test would tell of another server than was asked for
+        let dir = PathBuf::from(dir);
+        ensure!(complete(&dir), "`{SERVER}` names `{}`, where no server is", dir.display());
+        return Ok(dir);
+    }
     let configured = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
     let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     if let Some(dir) = configured.filter(complete) {
