@@ -69,6 +69,7 @@ ON CONFLICT (id) DO UPDATE SET severity = excluded.severity RETURNING id, severi
 ROLLBACK;
 
 -- name: merge a list of severities
+-- since: 15
 BEGIN;
 MERGE INTO allergy a USING (VALUES ('Latex', 'moderate'), ('Peanuts', 'severe')) AS s (substance, severity) ON a.substance = s.substance
 WHEN MATCHED AND a.severity <> s.severity THEN UPDATE SET severity = s.severity;

@@ -10,10 +10,11 @@ use crate::parse;
 use crate::visit::{Visit, visit};
 
 /// What an expression is made of. Nothing here names a relation.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "SelectStmt",
     "ResTarget",
     "ParamRef",
+    "ColumnRef",
     "AConst",
     "AExpr",
     "CaseExpr",
@@ -85,6 +86,9 @@ impl Look {
                 }
                 OPERATORS.contains(name)
             }
+            // where there is no relation, a bare name is that of a parameter
+            (Some("ColumnRef"), "fields", [_]) => self.bound,
+            (Some("ColumnRef"), "fields", _) => false,
             (Some("AExpr"), "name", name) => matches!(name, [PG_CATALOG, name] if OPERATORS.contains(name)),
             _ => true,
         };
@@ -146,6 +150,7 @@ mod tests {
     fn anything_else() {
         for body in [
             "SELECT lower($1)",
+            "SELECT string",
             "SELECT public.lower($1)",
             "SELECT pg_catalog.query_to_xml($1, true, true, '')",
             "SELECT pg_catalog.lower(public.peek($1))",
@@ -179,6 +184,8 @@ mod tests {
             "RETURN regexp_match(($1)::text, ($2)::text, 'i'::text)",
             "RETURN (regexp_split_to_array(($1)::text, 'i'::text))[$3]",
             "RETURN CASE WHEN (strpos($3, 'c'::text) = 0) THEN ($3 || 'i'::text) ELSE $3 END",
+            // PostgreSQL 18 names what its regular expressions take, and so does citext
+            "RETURN regexp_match((string)::text, (pattern)::text, 'i'::text)",
         ] {
             assert!(known_bound(&define(body)), "{body}");
         }
@@ -186,6 +193,10 @@ mod tests {
             "RETURN trap.reveal()",
             "RETURN query_to_xml($1, true, true, '')",
             "RETURN ($1)::trap.probe",
+            "RETURN string.reveal",
+            "RETURN f.string",
+            "RETURN upper(string.*)",
+            "RETURN (SELECT string)",
             "RETURN ($1 OPERATOR(trap.||) 'x')",
             "RETURN (SELECT name FROM clinic.patient)",
             "BEGIN ATOMIC\n SELECT name FROM clinic.patient;\nEND",

@@ -74,7 +74,7 @@ pub const CLINICAL: &[&str] = &[
     "SELECT current_date > '2020-01-01', current_user, version() IS NOT NULL, current_database() IS NOT NULL",
     "SELECT insurance_id FROM clinic.patient ORDER BY id",
     "EXPLAIN SELECT * FROM clinic.patient WHERE id = 5",
-    "EXPLAIN (FORMAT json) SELECT count(*) FROM clinic.encounter",
+    "EXPLAIN (FORMAT json) SELECT count(*) FROM clinic.room",
     "SHOW server_version",
     "SHOW TimeZone",
     "SET extra_float_digits = 3; SET DateStyle = 'ISO, MDY'; SET TIME ZONE 'UTC'; SET client_min_messages TO warning",

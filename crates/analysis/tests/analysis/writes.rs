@@ -407,7 +407,11 @@ async fn what_is_not_masked_is_written_as_ever_and_what_is_tells_nothing() {
         assert_eq!(values(&seen), values(&direct), "{sql}");
         assert_eq!(values(&seen), values(&bea.run_in(&clinic, sql).await.0), "{sql}");
     }
+    // a server without MERGE says so itself
+    let merges = cluster.psql("SHOW server_version_num").unwrap().parse::<u32>().unwrap() >= 150_000;
     for (sql, expected) in MASKED {
+        let refused = expected.starts_with("masking");
+        let expected = if sql.starts_with("MERGE") && !merges && !refused { &"error 42601" } else { expected };
         let sql = &format!("BEGIN; {sql}; SELECT 'then'");
         let (seen, _) = ada.run_in(&clinic, sql).await;
         assert!(seen.contains(expected), "{sql}: {seen}");

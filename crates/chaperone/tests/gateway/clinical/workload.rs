@@ -13,6 +13,8 @@ pub struct Case {
     pub parameters: Option<Vec<Option<String>>>,
     /// Why the copy cannot say what should come out.
     pub incomparable: Option<String>,
+    /// The first major release of the server that has the grammar.
+    pub since: u32,
 }
 
 /// What came back for one step.
@@ -44,6 +46,7 @@ pub fn cases() -> Vec<Case> {
                     steps: Vec::new(),
                     parameters: None,
                     incomparable: None,
+                    since: 0,
                 });
                 continue;
             }
@@ -53,6 +56,8 @@ pub fn cases() -> Vec<Case> {
                 case.parameters = Some(values.split('|').map(value).collect());
             } else if let Some(reason) = line.strip_prefix("-- incomparable: ") {
                 case.incomparable = Some(reason.to_owned());
+            } else if let Some(release) = line.strip_prefix("-- since: ") {
+                case.since = release.trim().parse().unwrap();
             } else {
                 step += line;
                 step.push('\n');

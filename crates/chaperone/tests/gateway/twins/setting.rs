@@ -17,7 +17,8 @@ use crate::stage::{Gateway, Setup};
 const SCHEMA: &str = concat!(
     include_str!("../../../../analysis/tests/analysis/schema.sql"),
     include_str!("more.sql"),
-    include_str!("wider.sql")
+    include_str!("wider.sql"),
+    include_str!("releases.sql")
 );
 
 /// What agents may: read and write, see years and areas, tokens of badges, and no names.
@@ -39,7 +40,15 @@ pub const ROLE: [&str; 2] = ["gateway", "not-a-secret-of-anyone"];
 const MASTERS: [[u8; 32]; 2] = [[0x1a; 32], [0x2b; 32]];
 
 /// Where a column is `none` for the classification and yet differs: by its expression, by policy, or by somebody's rule.
-const DIFFER: [&str; 5] = ["patient.initials", "bill.price", "made_up.letter", "half_far.whole", "child.what"];
+const DIFFER: [&str; 7] = [
+    "patient.initials",
+    "bill.price",
+    "made_up.letter",
+    "half_far.whole",
+    "child.what",
+    "letter.first",
+    "letter.whole",
+];
 
 /// The tests that use them run one after the other: they read, write and lock the same rows.
 pub async fn turn() -> tokio::sync::MutexGuard<'static, ()> {
@@ -98,7 +107,13 @@ pub fn fresh() -> Cluster {
     for (n, (twin, canary)) in TWINS.into_iter().zip(CANARIES).enumerate() {
         cluster.psql(&format!("ALTER ROLE gateway IN DATABASE {twin} SET search_path = clinic, public")).unwrap();
         let badges = badges(n);
-        let rows = [rows::rows(n == 0, canary), rows_of_more(n == 0, canary), rows_of_wider(n == 0, canary), badges];
+        let rows = [
+            rows::rows(n == 0, canary),
+            rows_of_more(n == 0, canary),
+            rows_of_wider(n == 0, canary),
+            rows_of_releases(n == 0, canary),
+            badges,
+        ];
         cluster.psql_in(twin, &rows.join(";\n")).unwrap();
         cluster.psql_in(twin, "REFRESH MATERIALIZED VIEW clinic.kept; VACUUM ANALYZE").unwrap();
     }
@@ -163,6 +178,29 @@ fn rows_of_wider(first: bool, canary: &str) -> String {
         a_or_b("0.1", "0.9"),
         a_or_b("(i % 10)", "(9 - i % 10) || '-0001'"),
         a_or_b("0", "i"),
+    )
+}
+
+/// The same for `releases.sql`. A guest without a name is in the one twin only, where nobody looked for it.
+fn rows_of_releases(first: bool, canary: &str) -> String {
+    let a_or_b = |a: &'static str, b: &'static str| if first { a } else { b };
+    let rank = a_or_b("i", "100 - i");
+    let name = format!("CASE WHEN i <> {} THEN chr(65 + ({rank}) % 26) || '{canary}' || i END", a_or_b("1", "2"));
+    let days = a_or_b("3", "200");
+    format!(
+        "INSERT INTO clinic.letter (id, guest, bed, note) SELECT i, {name}, i % 5, 'n' || i FROM generate_series(1, 40) i;
+         INSERT INTO trap.risky (id, guest, bed) SELECT i, '{canary}' || i, i % 5 FROM generate_series(1, 40) i;
+         INSERT INTO clinic.booking
+           SELECT int4range(i, i + 1), daterange('2020-01-01', '2020-01-01'::date + {days}), {name} FROM generate_series(1, 20) i;
+         INSERT INTO clinic.meal
+           SELECT i, int4range(i, i + 1), daterange('2020-01-01', '2020-01-02'), 'tea' FROM generate_series(1, 20) i;
+         DO $$ BEGIN
+           IF current_setting('server_version_num')::int >= 180000 THEN
+             EXECUTE 'ALTER TABLE clinic.letter ADD CONSTRAINT has_guest NOT NULL guest NOT VALID';
+           ELSE
+             ALTER TABLE clinic.letter ADD CONSTRAINT has_guest CHECK (guest IS NOT NULL) NOT VALID;
+           END IF;
+         END $$"
     )
 }
 

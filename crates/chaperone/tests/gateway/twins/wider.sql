@@ -47,8 +47,15 @@ CREATE TABLE clinic.computed (id int PRIMARY KEY, what text GENERATED ALWAYS AS 
 CREATE TABLE clinic.indexed (id int PRIMARY KEY, what text);
 CREATE UNIQUE INDEX ON clinic.indexed (trap.tell(id));
 CREATE TABLE clinic.checked (id int PRIMARY KEY, what text CHECK (trap.guess(what)));
-CREATE TABLE clinic.wardrobe (id int, room text);
-CREATE RULE "_RETURN" AS ON SELECT TO clinic.wardrobe DO INSTEAD SELECT id, last_name AS room FROM clinic.patient;
+DO $$ BEGIN
+  -- before 16 such a rule makes a view of a table
+  IF current_setting('server_version_num')::int < 160000 THEN
+    CREATE TABLE clinic.wardrobe (id int, room text);
+    CREATE RULE "_RETURN" AS ON SELECT TO clinic.wardrobe DO INSTEAD SELECT id, last_name AS room FROM clinic.patient;
+  ELSE
+    CREATE VIEW clinic.wardrobe AS SELECT id, last_name AS room FROM clinic.patient;
+  END IF;
+END $$;
 
 -- views, one on the other
 CREATE VIEW clinic.women AS SELECT id, last_name, sex, lang FROM clinic.patient WHERE sex = 'F' WITH CHECK OPTION;

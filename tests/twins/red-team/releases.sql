@@ -1,0 +1,107 @@
+-- What came with PostgreSQL 14 to 18: views and functions of the server.
+SELECT * FROM pg_stat_io;
+SELECT * FROM pg_wait_events;
+SELECT * FROM pg_aios;
+SELECT * FROM pg_get_aios();
+SELECT * FROM pg_stat_checkpointer;
+SELECT * FROM pg_shmem_allocations_numa;
+SELECT * FROM pg_backend_memory_contexts;
+SELECT * FROM pg_stat_progress_copy;
+SELECT * FROM pg_stat_progress_analyze;
+SELECT * FROM pg_ident_file_mappings;
+SELECT * FROM pg_parameter_acl;
+SELECT range_bounds_histogram FROM pg_stats WHERE tablename = 'slot';
+SELECT pg_stat_get_lastscan('clinic.patient'::regclass);
+SELECT pg_stat_get_tuples_newpage_updated('clinic.patient'::regclass), pg_stat_get_total_vacuum_time('clinic.patient'::regclass);
+SELECT * FROM pg_stat_get_backend_io(pg_backend_pid());
+SELECT * FROM pg_get_wal_summarizer_state();
+SELECT * FROM pg_available_wal_summaries();
+SELECT * FROM pg_get_sequence_data('clinic.numbers'::regclass);
+SELECT * FROM pg_get_loaded_modules();
+SELECT pg_get_acl('pg_class'::regclass, 'clinic.patient'::regclass, 0);
+SELECT id, pg_column_toast_chunk_id(last_name) FROM clinic.patient ORDER BY id;
+SELECT id, pg_input_is_valid(last_name, 'integer') FROM clinic.patient ORDER BY id;
+SELECT pg_input_is_valid('A%', 'trap.probe');
+SELECT * FROM pg_input_error_info('A%', 'trap.probe');
+SELECT pg_settings_get_flags('chaperone.k');
+SELECT pg_clear_attribute_stats('clinic', 'patient', 'last_name', false);
+SELECT pg_restore_attribute_stats('schemaname', 'clinic', 'relname', 'patient', 'attname', 'sex', 'inherited', false, 'null_frac', 1::real);
+SELECT has_largeobject_privilege(4711, 'SELECT');
+SELECT * FROM pg_ls_summariesdir();
+SELECT jsonb_populate_record_valid(NULL::public.pair, '{"b": "A%"}');
+SELECT system_user;
+SELECT xmltext(last_name) FROM clinic.patient;
+
+-- Functions that compute.
+SELECT any_value(last_name), any_value(sex) FROM clinic.patient WHERE sex = 'F';
+SELECT array_sort(array_agg(last_name)), array_reverse(array_agg(ssn ORDER BY id)) FROM clinic.patient;
+SELECT id, casefold(last_name), crc32(last_name::bytea), crc32c(convert_to(ssn, 'UTF8')), reverse(last_name::bytea) FROM clinic.patient ORDER BY id;
+SELECT max(p), min(last_name::bytea), max(ROW(last_name, id)) FROM clinic.patient p;
+SELECT id, licence::bytea, uuid_extract_timestamp(licence), uuid_extract_version(licence) FROM clinic.contact ORDER BY id;
+SELECT id, national::int::bytea FROM clinic.contact ORDER BY id;
+SELECT id, to_bin(tail), to_oct(tail) FROM clinic.contact ORDER BY id;
+SELECT id, regexp_count(last_name, '[a-m]'), regexp_like(last_name, pattern => '^A'), regexp_instr(ssn, '9'), regexp_substr(last_name, '.') FROM clinic.patient ORDER BY id;
+SELECT id, date_add(admitted, '1 day', 'Europe/Berlin'), date_subtract(admitted, '1 hour') FROM clinic.encounter ORDER BY id;
+SELECT id, generate_series(admitted, admitted + interval '2 days', '1 day', 'UTC') FROM clinic.encounter ORDER BY id, 2;
+SELECT id, json_strip_nulls(to_json(p), true), jsonb_strip_nulls(to_jsonb(p), true) FROM clinic.patient p ORDER BY id;
+SELECT string_agg(last_name::bytea, '\x20'::bytea ORDER BY id) FROM clinic.patient;
+SELECT range_agg(during), range_intersect_agg(during) FROM clinic.slot;
+SELECT id, unnest(multirange(during)) FROM clinic.slot ORDER BY id;
+SELECT id, erf(national::float8 / 1e9), lgamma(tail::float8) FROM clinic.contact ORDER BY id;
+SELECT id, unicode_assigned(last_name), timezone(admitted), date_trunc('day', admitted, 'UTC') FROM clinic.patient JOIN clinic.encounter USING (id) ORDER BY id;
+
+-- Grammar.
+SELECT json_array(last_name, id) FROM clinic.patient ORDER BY id;
+SELECT json_array(last_name::text) FROM clinic.patient ORDER BY id;
+SELECT json_arrayagg(last_name ORDER BY id), json_objectagg(id: last_name) FROM clinic.patient;
+SELECT json_arrayagg(last_name::text) FROM clinic.patient;
+SELECT json_scalar('x'::text), json_serialize('{}'::text), json('{}'::text);
+SELECT json_value(to_jsonb(p), '$.last_name') FROM clinic.patient p ORDER BY id;
+SELECT json_query(to_jsonb(p), '$.last_name'), json_exists(to_jsonb(p), '$.last_name') FROM clinic.patient p ORDER BY id;
+SELECT j.* FROM clinic.patient p, JSON_TABLE(to_jsonb(p), '$' COLUMNS (last_name text, id int)) j ORDER BY id;
+SELECT json_table('{}'::jsonb, '$'::text);
+SELECT id, last_name IS JSON, ssn IS JSON SCALAR FROM clinic.patient ORDER BY id;
+SELECT merge_action();
+SELECT id, (to_jsonb(p))['last_name'], (to_jsonb(p))['ssn'][0] FROM clinic.patient p ORDER BY id;
+SELECT * FROM (SELECT id, last_name FROM clinic.patient) ORDER BY id;
+SELECT j.id, j.last_name FROM clinic.patient JOIN clinic.by_name USING (id, last_name) AS j ORDER BY id;
+SELECT sex, last_name, count(*) FROM clinic.patient GROUP BY DISTINCT ROLLUP (sex, last_name), ROLLUP (sex) ORDER BY 1, 2, 3;
+SELECT sex, count(*) FROM clinic.patient GROUP BY ALL;
+SELECT admitted AT LOCAL FROM clinic.encounter ORDER BY id;
+SELECT id, 0x1F, 0o17, 0b11, 1_000 FROM clinic.patient ORDER BY id;
+SELECT id, 0xFFFFFFFFFFFFFFFFFF FROM clinic.patient ORDER BY id;
+SELECT id, 1_000_000_000_000_000 FROM clinic.patient WHERE id < 1_0 ORDER BY id;
+SELECT id, 5last_name FROM clinic.patient ORDER BY id;
+EXPLAIN (SERIALIZE, MEMORY) SELECT last_name FROM clinic.patient;
+EXPLAIN (ANALYZE, SERIALIZE TEXT) SELECT last_name FROM clinic.patient;
+EXPLAIN (GENERIC_PLAN) SELECT last_name FROM clinic.patient WHERE id = 5;
+COPY clinic.patient FROM STDIN (ON_ERROR ignore, LOG_VERBOSITY verbose) -- data: x
+COPY clinic.patient FROM STDIN (FORMAT csv, HEADER match) -- data: id,ssn
+COPY (SELECT last_name FROM clinic.patient ORDER BY id) TO STDOUT (REJECT_LIMIT 1);
+ALTER TABLE clinic.letter ALTER COLUMN beds SET EXPRESSION AS (length(guest));
+CREATE TEMP TABLE mine (id int, x text GENERATED ALWAYS AS (trap.reveal()) VIRTUAL);
+
+-- Generated columns, stored or not.
+SELECT * FROM clinic.letter ORDER BY id;
+SELECT first, count(*) FROM clinic.letter GROUP BY first;
+SELECT id FROM clinic.letter WHERE first < 'M' OR whole LIKE '%Q%' ORDER BY id;
+SELECT id FROM clinic.letter ORDER BY first, whole, id;
+SELECT l.first, l.whole, l.beds, to_jsonb(l) FROM clinic.letter l ORDER BY id;
+SELECT (l).first, (l).whole FROM clinic.letter l ORDER BY id;
+SELECT clinic.letter.first FROM clinic.letter ORDER BY id;
+SELECT id, first FROM ONLY clinic.letter WHERE first IS NOT NULL ORDER BY id;
+SELECT a.id, b.id FROM clinic.letter a JOIN clinic.letter b USING (first) ORDER BY 1, 2;
+COPY clinic.letter TO STDOUT;
+COPY (SELECT first, whole FROM clinic.letter ORDER BY id) TO STDOUT;
+EXPLAIN (FORMAT json) SELECT first FROM clinic.letter WHERE first = 'A';
+EXPLAIN (VERBOSE) SELECT whole FROM clinic.letter;
+SELECT id, far FROM trap.risky ORDER BY id;
+SELECT id FROM trap.risky WHERE far > 0 ORDER BY id;
+SELECT count(far) FROM trap.risky;
+SELECT * FROM trap.risky r ORDER BY r;
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'clinic.letter'::regclass ORDER BY adnum;
+SELECT attname, attgenerated, attnotnull FROM pg_attribute WHERE attrelid = 'clinic.letter'::regclass ORDER BY attnum;
+SELECT conname, contype, conkey, convalidated FROM pg_constraint WHERE conrelid = 'clinic.letter'::regclass ORDER BY conname;
+SELECT room, during, guest FROM clinic.booking ORDER BY room, during;
+SELECT room, guest, count(*) FROM clinic.booking GROUP BY room, during ORDER BY 1;
+SELECT m.id, b.guest FROM clinic.meal m JOIN clinic.booking b ON b.room = m.room AND b.during @> m.during ORDER BY m.id;
