@@ -5,7 +5,7 @@ BINARY := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/chaperone
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-check test clinical twins transparency bench lint clean
+.PHONY: help setup build demo demo-check test clinical twins versions transparency bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ clinical: setup ## how many statements of clinical work are answered, and whethe
 
 twins: setup ## can an agent tell two databases apart that differ in what is masked? half an hour; QUICK=1 a minute
 	@tests/twins/run
+
+versions: setup ## the tests that hang on the server, on PostgreSQL 14, 16, 17 and 18
+	@tests/versions/run
 
 transparency: build ## the suites of PostgreSQL and its drivers, direct and through the gateway
 	@tests/setup/install suites

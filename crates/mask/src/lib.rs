@@ -30,7 +30,7 @@ use chaperone_model::{Class, Rung};
 
 pub use column::{Type, quoted};
 pub use profile::{Profile, Violation};
-pub use token::{KeyError, TokenForm, TokenKeys};
+pub use token::{KeyError, TokenForm, TokenKeys, looks_like_token};
 pub use zip::{ZipTable, ZipTableError};
 
 /// What masks depend on, besides the column: constants of a policy's snapshot.

@@ -52,6 +52,11 @@ fn marker(class: Class, form: TokenForm, fits: bool) -> String {
     format!("phi_{}_{long}", class.name())
 }
 
+/// Whether a text looks like a token of this class, of either form: nobody's identifier does.
+pub fn looks_like_token(class: Class, text: &str) -> bool {
+    class.may_be_token() && text.trim_start().starts_with(&marker(class, TokenForm::Hmac, true))
+}
+
 /// The setting that holds the padded keys of the HMAC: 256 hex digits.
 fn hmac_setting(class: Class) -> String {
     format!("chaperone.k_{}", class.name())

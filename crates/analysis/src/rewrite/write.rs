@@ -15,6 +15,7 @@ use super::refuse::{self, refusal};
 use super::target::{References, Target};
 use super::{Item, Masker, expected_of, node, source};
 use crate::output::Expected;
+use crate::parse;
 
 /// The columns that a write returns, where it returns any; `None` within where the server decides.
 type Returned = Option<Option<Vec<Expected>>>;
@@ -89,6 +90,9 @@ impl Masker<'_> {
         };
         for column in &columns {
             self.may_hold(&target, column)?;
+        }
+        for row in rows_of(as_sent.0.as_deref()) {
+            columns.iter().zip(row).try_for_each(|(column, value)| self.no_token(&target, column, value))?;
         }
         self.may_write(&target, &Written::Inserted)?;
         if let Some(conflict) = on_conflict_clause {
@@ -192,6 +196,7 @@ impl Masker<'_> {
                     false => target_list.iter().map(assigned).collect::<Result<_, _>>()?,
                 };
                 columns.iter().try_for_each(|column| self.may_hold(target, column))?;
+                columns.iter().zip(&as_sent).try_for_each(|(column, value)| self.no_token(target, column, value))?;
                 self.may_write(target, &Written::Inserted)
             }
             Ok(CmdType::CmdNothing) => Ok(()),
@@ -222,6 +227,7 @@ impl Masker<'_> {
             self.expression(value)?;
             self.no_mask(&as_sent, target, tainted)?;
             self.may_hold(target, &column)?;
+            self.no_token(target, &column, &as_sent)?;
             self.wrap(value, target)?;
             if target.masked.contains(&column) && !matches!(value.node, Some(NodeEnum::SetToDefault(_))) {
                 self.guard(value, target, &column)?;
@@ -253,6 +259,25 @@ impl Masker<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// A token must not take the place of what it stands for: agents write back what they were shown.
+    fn no_token(&self, target: &Target, column: &str, value: &Node) -> Result<(), Refusal> {
+        let class = self.protection.classification.get(&target.name).map(|classes| classes.class(column));
+        let mut value = value;
+        while let Some(NodeEnum::TypeCast(cast)) = &value.node {
+            let Some(inner) = cast.arg.as_deref() else { break };
+            value = inner;
+        }
+        match (class, parse::constant(value)) {
+            (Some(class), Some(text)) if chaperone_mask::looks_like_token(class, &text) => Err(refusal(
+                "masking.echo",
+                format!("what is written to `{}.{column}` is a token, not what it stands for", target.name),
+                "a token stands for a value that is stored already, and would take the place of another",
+                "leave the column out; to find a row by its token, compare with it in WHERE",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// `RETURNING`: rows as they are now, masked.
@@ -332,6 +357,20 @@ pub(super) const EXCLUDED: &str = "excluded";
 
 fn named(relation: &mut Option<pg::RangeVar>) -> Result<&mut pg::RangeVar, Refusal> {
     relation.as_mut().ok_or_else(|| refuse::internal("a write has no target"))
+}
+
+/// The rows that `INSERT` is given one by one, or the one that its query makes for each row.
+fn rows_of(query: Option<&Node>) -> Vec<Vec<&Node>> {
+    let Some(NodeEnum::SelectStmt(select)) = query.and_then(|query| query.node.as_ref()) else { return Vec::new() };
+    let listed = select.values_lists.iter().filter_map(|row| match &row.node {
+        Some(NodeEnum::List(row)) => Some(row.items.iter().collect()),
+        _ => None,
+    });
+    let made = select.target_list.iter().map_while(|target| match &target.node {
+        Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+        _ => None,
+    });
+    listed.chain([made.collect()]).collect()
 }
 
 /// The column that an assignment is to.

@@ -163,6 +163,7 @@ fn cluster() -> Cluster {
 #[tokio::test]
 async fn twins_with_extensions_answer_alike() {
     let cluster = cluster();
+    let release = cluster.psql("SHOW server_version_num").unwrap().parse::<u32>().unwrap() / 10_000;
     let clinic = clinic();
     for path in ["public", "clinic, public, ext"] {
         let ada = Session::open(&cluster, "ada", path).await;
@@ -188,7 +189,10 @@ async fn twins_with_extensions_answer_alike() {
         let bea = Session::open(&cluster, "bea", path).await;
         for (sql, rule) in TRAPPED {
             let (of_ada, ok) = ada.run_in(&clinic, sql).await;
-            assert!(!ok && of_ada.contains(rule), "{path}: {sql}\n{of_ada}");
+            // from 18 on citext's own expressions are bound when they are made, to what no path can change
+            let bound = release >= 18 && sql.contains("regexp_replace(code");
+            assert_eq!(of_ada, bea.run_in(&clinic, sql).await.0, "{path}: {sql}");
+            assert!(ok == bound && (ok || of_ada.contains(rule)), "{path}: {sql}\n{of_ada}");
         }
         for sql in ORDINARY {
             assert_eq!(ada.run_in(&clinic, sql).await.0, bea.run_in(&clinic, sql).await.0, "{path}: {sql}");

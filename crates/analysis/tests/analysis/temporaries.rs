@@ -131,7 +131,8 @@ async fn what_a_session_makes_holds_what_it_may_see() {
     let clinic = crate::writes::classes();
     let ada = Session::open(&cluster, "ada", "clinic, public").await;
     let bea = Session::open(&cluster, "bea", "clinic, public").await;
-    for sql in ANSWERED {
+    let release = cluster.psql("SHOW server_version_num").unwrap().parse::<u32>().unwrap() / 10_000;
+    for sql in ANSWERED.iter().filter(|sql| release >= 15 || !sql.starts_with("MERGE")) {
         let (of_ada, ok) = ada.run_in(&clinic, sql).await;
         let (of_bea, _) = bea.run_in(&clinic, sql).await;
         assert_eq!(of_ada, of_bea, "{sql}");

@@ -1,5 +1,6 @@
 //! Writes: what they do to what is shown is what they would do without masks, and they tell nothing of what is not.
 
+use chaperone_analysis::{Protection, parse, rewrite};
 use chaperone_model::{Class, Rung, TableName};
 
 use crate::clinic::{self, Clinic};
@@ -441,4 +442,33 @@ async fn a_row_that_is_read_and_written_back_stays_as_it_is() {
     let (plan, _) =
         session.run_in(&clinic, "EXPLAIN UPDATE clinic.task SET done = true WHERE id = 5 AND due > '2020-01-01'").await;
     assert!(plan.contains("task"), "{plan}");
+}
+
+/// Agents write back what they were shown.
+#[test]
+fn a_token_is_not_written_in_place_of_what_it_stands_for() {
+    let catalog = clinic::paper_catalog();
+    let Clinic { classification, masks } = clinic::clinic();
+    let masker = chaperone_mask::Masker::new(1937);
+    let protection = Protection { catalog: &catalog, classification: &classification, masks: &masks, masker };
+    let rule = |sql: &str| match rewrite(&parse(sql).unwrap(), 0, &protection) {
+        Ok(_) => "",
+        Err(refusal) => refusal.rule,
+    };
+    let token = format!("phi_{}_0123456789abcdef0123456789abcdef", Class::InsuranceId.name());
+    for sql in [
+        format!("UPDATE clinic.patient SET insurance_id = '{token}' WHERE id = 1"),
+        format!("UPDATE clinic.patient SET lang = 'de', insurance_id = ('{token}'::text)::varchar WHERE id = 1"),
+        format!("INSERT INTO clinic.patient (id, insurance_id) VALUES (1, 'x'), (2, '{token}')"),
+        format!("INSERT INTO clinic.patient (id, insurance_id) SELECT 1, '{token}'"),
+        format!(
+            "MERGE INTO clinic.patient p USING clinic.room r ON p.id = r.beds WHEN NOT MATCHED THEN INSERT (id, insurance_id) VALUES (1, '{token}')"
+        ),
+    ] {
+        assert_eq!(rule(&sql), "masking.echo", "{sql}");
+        assert_ne!(rule(&sql.replace("phi_", "x_")), "masking.echo", "{sql}");
+    }
+    // a text about a token, and a token of something else, are no tokens of it
+    assert_eq!(rule(&format!("UPDATE clinic.patient SET lang = '{token}' WHERE id = 1")), "");
+    assert_eq!(rule("UPDATE clinic.patient SET insurance_id = 'phi_mrn_00' WHERE id = 1"), "");
 }

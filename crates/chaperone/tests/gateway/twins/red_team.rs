@@ -40,10 +40,12 @@ fn writes(sql: &str) -> bool {
         || ["AS (UPDATE", " INTO x ", "FROM STDIN"].iter().any(|part| sql.contains(part))
 }
 
-/// The order of a heap and the shape of a plan are not promised.
+/// The order of a heap, the shape of a plan and time are not promised.
 fn how(entry: &Entry) -> How {
     match entry.steps.first() {
         Some(step) if step.sql.starts_with("EXPLAIN") => How::Outcome,
+        // how far it comes until then is a matter of time
+        Some(step) if step.sql.contains("statement_timeout = 1;") => How::Outcome,
         _ if setting::defaults() => How::Sorted,
         _ => How::Bytes,
     }
