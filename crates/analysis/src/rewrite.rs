@@ -136,6 +136,7 @@ pub fn rewrite_within(
         let (statement, mut output) = masker.statement(statement)?;
         let reads_own = masker.bare.iter().any(|name| name.schema == temporary::PG_TEMP)
             || runs_what_was_made && !temporaries.is_empty();
+        masker.filled.masked |= !masker.hidden_names.is_empty();
         output.permanent = reads_own.then(|| masker.catalog.permanent.clone());
         let text = proof::prove(statement, &masker.put_in(), masker.catalog, depth.and(added))?;
         Ok(Rewritten { text, output, filled: masker.filled })

@@ -84,6 +84,14 @@ const REFUSED: &[(&str, &str)] = &[
         "CREATE TEMP TABLE later (a text); INSERT INTO later SELECT x FROM kept; INSERT INTO clinic.task (id, what) SELECT 5000, a FROM later",
         "masking.echo",
     ),
+    (
+        "CREATE TEMP TABLE staged (id int, a text); INSERT INTO staged SELECT id, last_name FROM clinic.patient; INSERT INTO clinic.task (id, what) SELECT id + 5000, a FROM staged",
+        "masking.echo",
+    ),
+    (
+        "CREATE TEMP TABLE set_later (id int, a text); UPDATE set_later SET a = p.ssn FROM clinic.patient p WHERE p.id = set_later.id; INSERT INTO clinic.task (id, what) SELECT id + 5000, a FROM set_later",
+        "masking.echo",
+    ),
     ("WITH kept AS (SELECT 1) SELECT * FROM kept", "masking.cte"),
     (
         "CREATE TEMP VIEW writable AS SELECT id, sex FROM clinic.patient; UPDATE writable SET sex = 'x'",
