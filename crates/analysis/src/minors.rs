@@ -1,36 +1,61 @@
-//! Releases of the server in which a role can read planner statistics of columns that it may not read: the values
-//! themselves, past every mask and privilege (CVE-2017-7484, CVE-2019-10130, CVE-2024-4317, CVE-2025-8713).
+//! Releases of the server in which a role can read what it may not: planner statistics of columns, which are values, or
+//! memory, in which values lie, past every mask and privilege (CVE-2017-7484, CVE-2019-10130 and those below).
 
-/// Maintained major releases, and the minor one that has the last of these fixes (August 2025), which includes the
-/// earlier ones. Releases from 18 on were never without.
-const PATCHED: [(u32, u32); 5] = [(14, 19), (15, 14), (16, 10), (17, 6), (18, 0)];
+/// A flaw, and the minor release of each maintained major one that has its fix.
+struct Flaw {
+    does: &'static str,
+    cve: &'static str,
+    fixed: &'static [(u32, u32)],
+}
 
-/// The same for CVE-2024-4317 (May 2024); 17 was never without.
-const PATCHED_2024: [(u32, u32); 3] = [(14, 12), (15, 7), (16, 3)];
+const STATISTICS: &str = "shows planner statistics to those who may not read the data";
+
+/// Oldest first; a fix includes those before it. A major release that is not listed was never without the fix.
+const FLAWS: [Flaw; 4] = [
+    Flaw { does: STATISTICS, cve: "CVE-2024-4317", fixed: &[(14, 12), (15, 7), (16, 3)] },
+    Flaw { does: STATISTICS, cve: "CVE-2025-8713", fixed: &[(14, 19), (15, 14), (16, 10), (17, 6)] },
+    Flaw {
+        does: "shows bytes of its memory",
+        cve: "CVE-2026-2003",
+        fixed: &[(14, 21), (15, 16), (16, 12), (17, 8), (18, 2)],
+    },
+    Flaw {
+        does: "lets any role overwrite its memory",
+        cve: "CVE-2026-6473",
+        fixed: &[(14, 23), (15, 18), (16, 14), (17, 10), (18, 4)],
+    },
+];
+
+/// Major releases that are known here.
+const KNOWN: std::ops::RangeInclusive<u32> = 14..=18;
 
 /// What is wrong with a release, by its `server_version_num`; `None` where nothing is known to be. A major release that is
 /// newer than these is not an old one.
 pub fn old_server(version: u32) -> Option<String> {
     let (major, minor) = (version / 10_000, version % 10_000);
-    let older_than = |list: &[(u32, u32)]| list.iter().any(|(known, patched)| *known == major && minor < *patched);
-    match PATCHED.iter().find(|(known, _)| *known == major) {
-        Some((_, patched)) if older_than(&PATCHED) => {
-            let both = if older_than(&PATCHED_2024) { "CVE-2024-4317, CVE-2025-8713" } else { "CVE-2025-8713" };
-            Some(format!(
-                "PostgreSQL {major}.{minor} shows planner statistics to those who may not read the data ({both}); update \
-                 to {major}.{patched} or later"
-            ))
-        }
-        None if major < 14 => {
-            Some(format!("PostgreSQL {major} is no longer maintained; update to a supported release"))
-        }
-        _ => None,
+    if major < *KNOWN.start() {
+        return Some(format!("PostgreSQL {major} is no longer maintained; update to a supported release"));
     }
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut update = minor;
+    for flaw in &FLAWS {
+        let Some((_, fixed)) = flaw.fixed.iter().find(|(known, fixed)| *known == major && minor < *fixed) else {
+            continue;
+        };
+        update = update.max(*fixed);
+        match found.last_mut().filter(|(does, _)| *does == flaw.does) {
+            Some((_, cves)) => cves.push(flaw.cve),
+            None => found.push((flaw.does, vec![flaw.cve])),
+        }
+    }
+    let found: Vec<String> = found.into_iter().map(|(does, cves)| format!("{does} ({})", cves.join(", "))).collect();
+    (!found.is_empty())
+        .then(|| format!("PostgreSQL {major}.{minor} {}; update to {major}.{update} or later", found.join(", ")))
 }
 
 /// Whether a major release is newer than what this one was tested with.
 pub(crate) fn is_untested(version: u32) -> bool {
-    PATCHED.iter().all(|(known, _)| *known < version / 10_000)
+    version / 10_000 > *KNOWN.end()
 }
 
 /// `server_version_num` from the text that a server greets with: `15.14 (Debian 15.14-1)`, `18beta1`, `9.6.24`.
@@ -52,14 +77,26 @@ mod tests {
     #[test]
     fn releases_without_the_fixes() {
         for (text, says) in [
-            ("15.13 (Debian 15.13-0+deb12u1)", Some("(CVE-2025-8713); update to 15.14")),
-            ("15.6", Some("(CVE-2024-4317, CVE-2025-8713); update to 15.14")),
-            ("17.0", Some("(CVE-2025-8713); update to 17.6")),
+            (
+                "15.13 (Debian 15.13-0+deb12u1)",
+                Some(
+                    "15.13 shows planner statistics to those who may not read the data (CVE-2025-8713), shows bytes of \
+                     its memory (CVE-2026-2003), lets any role overwrite its memory (CVE-2026-6473); update to 15.18 or",
+                ),
+            ),
+            ("15.6", Some("(CVE-2024-4317, CVE-2025-8713), ")),
+            ("17.0", Some("the data (CVE-2025-8713), ")),
+            ("17.6", Some("17.6 shows bytes of its memory (CVE-2026-2003), ")),
+            ("18.0", Some("18.0 shows bytes of its memory (CVE-2026-2003), ")),
+            ("16.12", Some("16.12 lets any role overwrite its memory (CVE-2026-6473); update to 16.14")),
             ("13.22", Some("no longer maintained")),
             ("9.6.24", Some("PostgreSQL 9 is no longer maintained")),
-            ("14.19", None),
+            ("14.23", None),
+            ("16.14", None),
+            ("17.10", None),
+            ("18.4", None),
             ("15.18 (Debian 15.18-0+deb12u1)", None),
-            ("18beta1", None),
+            ("18beta1", Some("update to 18.4")),
             ("19.1", None),
         ] {
             let old = old_server(server_version_num(text).unwrap());
