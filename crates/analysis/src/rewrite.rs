@@ -7,6 +7,7 @@
 //! ([`expression`]), names of functions, operators, types and fields ([`names`]). At the end the rewritten text is
 //! proved by reading it again ([`proof`]).
 
+mod columns;
 mod copy;
 mod define;
 mod echo;
