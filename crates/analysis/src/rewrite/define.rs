@@ -5,8 +5,8 @@
 //! columns only that is let through which neither reads them nor gives their names to something else.
 
 use chaperone_model::{Refusal, SqlState, TableName};
-use pg_query::protobuf::{self as pg, AlterTableType, DropBehavior, ObjectType};
 use pg_query::NodeEnum;
+use pg_query::protobuf::{self as pg, AlterTableType, DropBehavior, ObjectType};
 
 use super::columns::{SERIAL, looks_at_nothing};
 use super::probe::Written;
