@@ -21,8 +21,9 @@
 //! 2. [`Statements::facts`]: what a policy must permit, read off a walk over the *whole* tree (`visit`, `facts`).
 //! 3. [`rewrite()`]: names resolved against a [`Catalog`], every function, operator, type and node on an allow-list
 //!    (`allow`), relations replaced, the text proved by reading it again.
-//! 4. [`Output::check`]: the server's description of the answer must agree before a row is let through; and
-//!    [`scrubbed_message`] is all that is left of its errors.
+//! 4. [`Output::check`]: the server's description of the answer must agree before a row is let through, and where an answer
+//!    has none, that of the query inside ([`Inside::check`]) before the statement runs; and [`scrubbed_message`] is all that
+//!    is left of its errors.
 //!
 //! A connection that declares no protected data needs only the first two; its text is never changed.
 //!
@@ -57,8 +58,8 @@ pub use catalog::Catalog;
 pub use fuzz::fuzz_parse;
 pub use messages::scrubbed_message;
 pub use minors::{old_server, server_version_num};
-pub use output::{Expected, Output, Returns, Subjects};
+pub use output::{Cursor, Described, Expected, Inside, Named, Output, Returns, Subjects};
 pub use parse::{CopyDirection, Prepares, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
-pub use rewrite::{Protection, Rewritten, SUBJECT, rewrite, rewrite_within};
+pub use rewrite::{INSIDE, Protection, Rewritten, SUBJECT, rewrite, rewrite_within};
 pub use settings::setting_allowed;
 pub use temporary::{Filled, Temporaries};

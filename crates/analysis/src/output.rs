@@ -13,25 +13,85 @@ pub struct Output {
     /// Whose rows they are; `None` where the statement reads nothing about persons, or the classification does not say of
     /// any table which column names them.
     pub subjects: Option<Subjects>,
-    /// Where the statement reads temporary relations of the session, whose numbers nobody knows beforehand: the relations
-    /// that its columns cannot be of, besides those that it may show.
-    pub permanent: Option<Arc<HashSet<u32>>>,
+    /// The query inside, where the statement's own answer does not say what its columns are: it is described by itself
+    /// before the statement runs.
+    pub inside: Option<Inside>,
+    /// What the statement does to a cursor.
+    pub cursor: Option<Cursor>,
+    /// The temporary relation that it makes or changes.
+    pub defines: Option<String>,
+}
+
+/// A query inside `COPY … TO STDOUT`, `CREATE TABLE … AS`, `DECLARE` or `PREPARE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// What the server is asked to describe, read off the text that is to run.
+    pub text: String,
+    /// How it is asked.
+    pub described: Described,
+    /// What it must say.
+    pub returns: Returns,
+    /// The temporary relations that it reads.
+    pub reads: BTreeSet<String>,
+}
+
+/// How a query inside another statement is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Described {
+    /// The text is the query.
+    AsQuery,
+    /// The text prepares the query as [`INSIDE`](crate::INSIDE), since the types of its parameters are names that only the
+    /// server can look up.
+    AsPrepared,
+}
+
+/// What a statement does to a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// `DECLARE`.
+    Declare {
+        /// Its name.
+        name: String,
+        /// `WITH HOLD`: it outlives its transaction.
+        hold: bool,
+    },
+    /// `CLOSE`.
+    Close(String),
+    /// `CLOSE ALL`.
+    CloseAll,
 }
 
 /// What `RowDescription` must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Returns {
-    /// The statement returns no rows with a `RowDescription`. For `COPY … TO STDOUT`, which has none, nothing is left
-    /// to check but the rewriting itself.
+    /// The statement returns no rows with a `RowDescription`. What `COPY … TO STDOUT` returns is that of the query
+    /// [inside](Output::inside).
     NoRows,
     /// The statement returns rows.
     Rows {
         /// The columns, as (table OID, column number), that may appear as an output column's origin: those shown as
         /// stored, of the tables that the statement names. A masked column never is: a mask is an expression.
         origins: Arc<BTreeSet<(u32, i16)>>,
+        /// Where the statement reads temporary relations of the session, whose numbers nobody knows beforehand: the
+        /// relations that its columns cannot be of, besides those that it may show.
+        permanent: Option<Arc<HashSet<u32>>>,
         /// The output columns, where they can be told from the statement; `None` where the server decides (`*`).
         columns: Option<Vec<Expected>>,
     },
+    /// Those of a query that was sent before. Only the session knows which that was: as long as it does not say, nothing
+    /// is right.
+    Named(Named),
+    /// Those of any of these: it is not known yet which of them has the name.
+    AnyOf(Vec<Returns>),
+}
+
+/// What has a name in the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// A cursor, by `FETCH`.
+    Cursor(String),
+    /// A statement prepared by SQL, by `EXECUTE`.
+    Prepared(String),
 }
 
 /// Whose rows a statement returns.
@@ -55,12 +115,22 @@ pub struct Expected {
 const TEXT: u32 = 25;
 
 impl Output {
+    pub(crate) fn of(returns: Returns) -> Self {
+        Output { returns, subjects: None, inside: None, cursor: None, defines: None }
+    }
+
     pub(crate) fn no_rows() -> Self {
-        Output { returns: Returns::NoRows, subjects: None, permanent: None }
+        Output::of(Returns::NoRows)
     }
 
     pub(crate) fn rows(origins: Arc<BTreeSet<(u32, i16)>>, columns: Option<Vec<Expected>>) -> Self {
-        Output { returns: Returns::Rows { origins, columns }, subjects: None, permanent: None }
+        Output::of(Returns::Rows { origins, permanent: None, columns })
+    }
+
+    /// Of a statement with a query inside; the text is for [`Rewritten::new`](crate::Rewritten::new) to read off.
+    pub(crate) fn with_inside(returns: Returns) -> Self {
+        let inside = Inside { text: String::new(), described: Described::AsQuery, returns, reads: BTreeSet::new() };
+        Output { inside: Some(inside), ..Output::no_rows() }
     }
 
     /// How many columns at the front of the answer are not the agent's.
@@ -75,12 +145,39 @@ impl Output {
     /// The description differs from what the rewriting meant: the rows must not be released, and an alert is due
     /// (rule `masking.output`).
     pub fn check(&self, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
-        let (origins, expected) = match &self.returns {
+        self.returns.check(self.hidden(), columns)
+    }
+}
+
+impl Inside {
+    /// Checks the server's description of the query, as [`Output::check`] does; `None` is `NoData`.
+    ///
+    /// # Errors
+    /// It differs: the statement must not run.
+    pub fn check(&self, columns: Option<&[(&str, u32, i16, u32)]>) -> Result<(), Refusal> {
+        match columns {
+            Some(columns) => self.returns.check(0, columns),
+            None if self.returns == Returns::NoRows => Ok(()),
+            None => Err(differs("it returns no rows")),
+        }
+    }
+}
+
+impl Returns {
+    fn check(&self, hidden: usize, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
+        let (origins, permanent, expected) = match self {
             Returns::NoRows if columns.is_empty() => return Ok(()),
             Returns::NoRows => return Err(differs("it returns rows where none were expected")),
-            Returns::Rows { origins, columns } => (origins, columns),
+            Returns::Rows { origins, permanent, columns } => (origins, permanent, columns),
+            Returns::Named(_) => return Err(differs("it returns rows of a query that is not known")),
+            Returns::AnyOf(known) => {
+                return match known.iter().any(|returns| returns.check(hidden, columns).is_ok()) {
+                    true => Ok(()),
+                    false => Err(differs("it returns rows of another query than was sent under the name")),
+                };
+            }
         };
-        let Some((hidden, columns)) = columns.split_at_checked(self.hidden()) else {
+        let Some((hidden, columns)) = columns.split_at_checked(hidden) else {
             return Err(differs("it returns another number of columns"));
         };
         // of a column that is text already the cast is none, and the column its own origin
@@ -101,7 +198,7 @@ impl Output {
             }
         }
         for (_, table, column, _) in columns {
-            let is_own = self.permanent.as_ref().is_some_and(|permanent| !permanent.contains(table));
+            let is_own = permanent.as_ref().is_some_and(|permanent| !permanent.contains(table));
             if *table != 0 && !is_own && !origins.contains(&(*table, *column)) {
                 return Err(differs("it returns a column as stored that is to be masked, or of another table"));
             }

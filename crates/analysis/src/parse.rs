@@ -241,6 +241,16 @@ impl Statements {
         }
     }
 
+    /// Whether statement `i` has a query inside that can be described by itself.
+    pub fn has_inside(&self, i: usize) -> bool {
+        match self.node(i) {
+            NodeEnum::CopyStmt(copy) => !copy.is_from,
+            NodeEnum::SelectStmt(select) => temporary::into(select).is_some(),
+            NodeEnum::CreateTableAsStmt(_) | NodeEnum::DeclareCursorStmt(_) | NodeEnum::PrepareStmt(_) => true,
+            _ => false,
+        }
+    }
+
     /// The name of the temporary view that statement `i` makes.
     pub fn makes_view(&self, i: usize) -> Option<&str> {
         match temporary::makes(self.node(i)) {

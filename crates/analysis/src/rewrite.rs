@@ -13,6 +13,7 @@ mod define;
 mod echo;
 mod expression;
 mod group;
+mod inside;
 mod lookup;
 mod names;
 mod order;
@@ -40,12 +41,13 @@ use pg_query::{Node, NodeEnum};
 
 use crate::catalog::Catalog;
 use crate::kind::{Does, Kind};
-use crate::output::{Expected, Output, Returns};
+use crate::output::{Cursor, Expected, Named, Output, Returns};
 use crate::parse::Statements;
 use crate::settings;
 use crate::temporary::{self, Filled, Temporaries};
 use crate::visit::{Visit, visit};
 
+pub use inside::NAME as INSIDE;
 pub(crate) use names::parts;
 use refuse::refusal;
 use source::Source;
@@ -133,14 +135,15 @@ pub fn rewrite_within(
         let statement = statements.node(i).clone();
         let mut masker = Masker::new(&statement, protection, temporaries)?;
         masker.may_put_in = (MOST_PUT_IN / statements.len().max(1)).max(LEAST_PUT_IN);
-        let runs_what_was_made = matches!(statement, NodeEnum::FetchStmt(_) | NodeEnum::ExecuteStmt(_));
+        let defines = temporary::defines(&statement).map(str::to_owned);
         let (statement, mut output) = masker.statement(statement)?;
-        let reads_own = masker.bare.iter().any(|name| name.schema == temporary::PG_TEMP)
-            || runs_what_was_made && !temporaries.is_empty();
         masker.filled.masked |= !masker.hidden_names.is_empty();
-        output.permanent = reads_own.then(|| masker.catalog.permanent.clone());
+        output.defines = defines;
+        if let Some(inside) = &mut output.inside {
+            inside.reads = masker.reads_of_own().map(str::to_owned).collect();
+        }
         let text = proof::prove(statement, &masker.put_in(), masker.catalog, depth.and(added))?;
-        Ok(Rewritten { text, output, filled: masker.filled })
+        Rewritten::read_inside(text, output, masker.filled, depth.and(added))
     })
 }
 
@@ -331,8 +334,8 @@ impl<'a> Masker<'a> {
                 let columns = expected(&select);
                 self.select(&mut select)?;
                 let subjects = self.subjects(&mut select);
-                let returns = Returns::Rows { origins: Arc::new(self.origins()), columns };
-                Ok((NodeEnum::SelectStmt(select), Output { returns, subjects, permanent: None }))
+                let returns = self.returned_rows(columns);
+                Ok((NodeEnum::SelectStmt(select), Output { subjects, ..Output::of(returns) }))
             }
             NodeEnum::ExplainStmt(mut explain) => {
                 explained(&mut explain)?;
@@ -343,12 +346,14 @@ impl<'a> Masker<'a> {
                 Ok((NodeEnum::ExplainStmt(explain), Output::rows(Arc::default(), columns)))
             }
             NodeEnum::CopyStmt(copy) => {
-                let copy = self.copy(*copy)?;
-                Ok((copy, Output { subjects: self.untold(), ..Output::no_rows() }))
+                let (copy, returns) = self.copy(*copy)?;
+                let output = returns.map_or_else(Output::no_rows, Output::with_inside);
+                Ok((copy, Output { subjects: self.untold(), ..output }))
             }
             NodeEnum::DeclareCursorStmt(mut cursor) => {
-                self.subquery(&mut cursor.query)?;
-                Ok((NodeEnum::DeclareCursorStmt(cursor), Output::no_rows()))
+                let returns = self.query_inside(&mut cursor.query)?;
+                let declared = Some(inside::declared(&cursor));
+                Ok((NodeEnum::DeclareCursorStmt(cursor), Output { cursor: declared, ..Output::with_inside(returns) }))
             }
             NodeEnum::PrepareStmt(mut prepare) => {
                 for ty in &mut prepare.argtypes {
@@ -357,15 +362,15 @@ impl<'a> Masker<'a> {
                         _ => return Err(refuse::internal("a parameter's type is something else")),
                     }
                 }
-                self.query_or_write(&mut prepare.query)?;
-                Ok((NodeEnum::PrepareStmt(prepare), Output::no_rows()))
+                let returns = self.query_or_write_inside(&mut prepare.query)?;
+                Ok((NodeEnum::PrepareStmt(prepare), Output::with_inside(returns)))
             }
             // it was masked when it was prepared; whether by the masks of now is for the caller to know
             NodeEnum::ExecuteStmt(mut execute) => {
                 self.expressions(&mut execute.params)?;
                 self.persons += usize::from(self.knows_subjects);
-                let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
-                Ok((NodeEnum::ExecuteStmt(execute), Output { returns, subjects: self.untold(), permanent: None }))
+                let returns = Returns::Named(Named::Prepared(execute.name.clone()));
+                Ok((NodeEnum::ExecuteStmt(execute), Output { subjects: self.untold(), ..Output::of(returns) }))
             }
             // a cursor can only have been made from a rewritten statement, of any table
             NodeEnum::FetchStmt(fetch) if fetch.ismove => {
@@ -374,9 +379,9 @@ impl<'a> Masker<'a> {
                 Ok((NodeEnum::FetchStmt(fetch), Output { subjects: self.untold(), ..Output::no_rows() }))
             }
             NodeEnum::FetchStmt(fetch) => {
-                let returns = Returns::Rows { origins: Arc::new(self.every_origin()), columns: None };
+                let returns = Returns::Named(Named::Cursor(fetch.portalname.clone()));
                 self.persons += usize::from(self.knows_subjects);
-                Ok((NodeEnum::FetchStmt(fetch), Output { returns, subjects: self.untold(), permanent: None }))
+                Ok((NodeEnum::FetchStmt(fetch), Output { subjects: self.untold(), ..Output::of(returns) }))
             }
             NodeEnum::TransactionStmt(transaction) => match TransactionStmtKind::try_from(transaction.kind) {
                 Ok(
@@ -400,10 +405,16 @@ impl<'a> Masker<'a> {
                 let columns = Some(vec![Expected { name: None }]);
                 Ok((NodeEnum::VariableShowStmt(show), Output::rows(Arc::default(), columns)))
             }
-            statement @ (NodeEnum::ClosePortalStmt(_)
-            | NodeEnum::DiscardStmt(_)
-            | NodeEnum::DeallocateStmt(_)
-            | NodeEnum::UnlistenStmt(_)) => Ok((statement, Output::no_rows())),
+            NodeEnum::ClosePortalStmt(close) => {
+                let closed = match close.portalname.is_empty() {
+                    true => Cursor::CloseAll,
+                    false => Cursor::Close(close.portalname.clone()),
+                };
+                Ok((NodeEnum::ClosePortalStmt(close), Output { cursor: Some(closed), ..Output::no_rows() }))
+            }
+            statement @ (NodeEnum::DiscardStmt(_) | NodeEnum::DeallocateStmt(_) | NodeEnum::UnlistenStmt(_)) => {
+                Ok((statement, Output::no_rows()))
+            }
             mut statement @ (NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_)
@@ -411,9 +422,9 @@ impl<'a> Masker<'a> {
                 let returned = self.write(&mut statement)?;
                 let returns = match returned {
                     None => Returns::NoRows,
-                    Some(columns) => Returns::Rows { origins: Arc::new(self.origins()), columns },
+                    Some(columns) => self.returned_rows(columns),
                 };
-                Ok((statement, Output { returns, subjects: self.untold(), permanent: None }))
+                Ok((statement, Output { subjects: self.untold(), ..Output::of(returns) }))
             }
             NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
             NodeEnum::CreateStmt(create) => self.create_table(create),
@@ -431,15 +442,20 @@ impl<'a> Masker<'a> {
         }
     }
 
+    /// What is returned of the relations that are read.
+    fn returned_rows(&self, columns: Option<Vec<Expected>>) -> Returns {
+        let permanent = self.reads_of_own().next().map(|_| self.catalog.permanent.clone());
+        Returns::Rows { origins: Arc::new(self.origins()), permanent, columns }
+    }
+
+    /// Temporary relations that the statement names.
+    fn reads_of_own(&self) -> impl Iterator<Item = &str> {
+        self.bare.iter().filter(|name| name.schema == temporary::PG_TEMP).map(|name| &*name.name)
+    }
+
     /// The columns shown as stored of the relations that are read.
     fn origins(&self) -> BTreeSet<(u32, i16)> {
         self.sources.values().flat_map(|source| source.origins.iter().copied()).collect()
-    }
-
-    /// The columns shown as stored of every relation that may be read.
-    fn every_origin(&self) -> BTreeSet<(u32, i16)> {
-        let origins = |(name, relation)| source::origins(name, relation, &self.protection);
-        self.catalog.relations.iter().flat_map(origins).collect()
     }
 }
 

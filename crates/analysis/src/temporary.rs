@@ -148,11 +148,6 @@ impl Temporaries {
         matches!(schema, "" | PG_TEMP).then(|| self.made.get(name)).flatten()
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.made.is_empty()
-    }
-
     /// Names of those that hold masks.
     pub(crate) fn masked(&self) -> impl Iterator<Item = &str> {
         self.made.iter().filter(|(_, known)| known.masked).map(|(name, _)| &**name)
@@ -182,6 +177,14 @@ pub(crate) fn makes(statement: &NodeEnum) -> Option<(&str, bool)> {
         _ => return None,
     };
     range.filter(|range| is_temporary(range)).map(|range| (&*range.relname, is_view))
+}
+
+/// The temporary relation that a statement may make or change, so that what reads it cannot be described before.
+pub(crate) fn defines(statement: &NodeEnum) -> Option<&str> {
+    match statement {
+        NodeEnum::AlterTableStmt(alter) => alter.relation.as_ref().map(|range| &*range.relname),
+        _ => makes(statement).map(|(name, _)| name),
+    }
 }
 
 /// Whether what is made under this name is temporary.

@@ -42,6 +42,10 @@ impl<S> Session<S> {
         if tag.as_deref() == Some("PREPARE") {
             self.judge.made.confirm(ordinal);
         }
+        self.judge.cursors.done(ordinal);
+        if tag.as_deref() == Some("DISCARD ALL") {
+            self.judge.cursors.discarded(ordinal);
+        }
         let subjects = self.returned(ordinal, output.as_deref());
         self.answer.finished.push(Finished {
             id: ordinal,
@@ -124,6 +128,8 @@ impl<S> Session<S> {
                         | Owed::DescribeStatement { .. }
                         | Owed::DescribePortal { .. }
                         | Owed::Sync
+                        | Owed::Inside { .. }
+                        | Owed::SyncInside
                         | Owed::CopyEnd,
                     )
                     | None => {}
@@ -137,6 +143,7 @@ impl<S> Session<S> {
 
     /// Statements that the database does not run, for an error before them.
     pub(crate) fn skipped(&mut self, ordinals: &[u64]) {
+        ordinals.iter().for_each(|ordinal| self.judge.cursors.undone(*ordinal));
         let skipped = ordinals.iter().map(|id| Finished { id: *id, outcome: Outcome::Skipped, ..Finished::default() });
         self.answer.finished.extend(skipped);
     }
@@ -151,7 +158,8 @@ impl<S> Session<S> {
         }
     }
 
-    fn ended(
+    /// A statement failed.
+    pub(crate) fn ended(
         &mut self,
         ordinal: u64,
         output: Option<&Output>,
@@ -163,6 +171,7 @@ impl<S> Session<S> {
             Some(refusal) => (Outcome::Denied, refusal.code.0),
             None => (Outcome::Failed, code),
         };
+        self.judge.cursors.undone(ordinal);
         let subjects = self.returned_before(ordinal, output);
         self.answer.finished.push(Finished {
             id: ordinal,

@@ -21,7 +21,7 @@ use crate::replies::Owed;
 use crate::session::Session;
 
 /// What becomes of a message.
-enum Pass {
+pub(crate) enum Pass {
     Keep,
     Drop,
     Replace(Bytes),
@@ -130,6 +130,11 @@ impl<S> Session<S> {
         // rows and what leads to them may wait for more of them; a notice, an error, a request for data may not
         self.answer.urgent |=
             !matches!(tag, Tag::DataRow | Tag::CopyData | Tag::RowDescription | Tag::ParseComplete | Tag::BindComplete);
+        if self.looking.is_some()
+            && let Some(pass) = self.told_inside(tag, body)?
+        {
+            return Ok(pass);
+        }
         match tag {
             Tag::DataRow => self.data_row(message),
             Tag::CopyData => self.counted(tag).map(|()| Pass::Keep),
@@ -263,6 +268,7 @@ impl<S> Session<S> {
         self.copying_in = false;
         if status == TransactionStatus::Idle && self.replies.is_empty() {
             self.names.close_portals();
+            self.judge.cursors.transaction_ended();
         }
         Ok(Pass::Keep)
     }
@@ -310,26 +316,27 @@ const REPORTED: [&[u8]; 15] = [
 /// What an agent is told that does something else while the database copies in.
 pub(crate) const COPYING: &str = "only copy data, its end, `Sync` or `Flush` may come while the database copies in";
 
-fn unasked() -> End {
+pub(crate) fn unasked() -> End {
     End::ServerViolation("an answer that nothing asked for")
 }
 
 /// The server's description of the rows against what the rewriting predicts.
 fn agrees(output: Option<&Output>, body: &[u8]) -> Result<(), End> {
-    let described = RowDescription::parse(body).map_err(End::from_server)?;
-    let columns: Option<Vec<_>> = described
-        .columns
-        .iter()
-        .map(|column| {
-            let name = std::str::from_utf8(column.name).ok()?;
-            Some((name, column.table_oid, column.attnum, column.type_oid))
-        })
-        .collect();
-    let columns = columns.ok_or(End::Disagreement)?;
+    let columns = columns(body)?;
     match output {
         Some(output) if output.check(&columns).is_ok() => Ok(()),
         Some(_) | None => Err(End::Disagreement),
     }
+}
+
+/// The columns of a `RowDescription`: name, table OID, column number, type OID.
+pub(crate) fn columns(body: &[u8]) -> Result<Vec<(&str, u32, i16, u32)>, End> {
+    let described = RowDescription::parse(body).map_err(End::from_server)?;
+    let columns = described.columns.iter().map(|column| {
+        let name = std::str::from_utf8(column.name).ok()?;
+        Some((name, column.table_oid, column.attnum, column.type_oid))
+    });
+    columns.collect::<Option<_>>().ok_or(End::Disagreement)
 }
 
 /// A refusal as the agent's driver sees it.
@@ -344,7 +351,7 @@ pub(crate) fn fatal(code: SqlState, message: &str, hint: &str) -> Bytes {
 
 /// An error or a notice without what could carry data: severity and code stay, the text becomes that of the code, and
 /// only where it can name nothing but names of the schema does the server's own text stay.
-fn scrubbed(body: &[u8]) -> Result<Bytes, End> {
+pub(crate) fn scrubbed(body: &[u8]) -> Result<Bytes, End> {
     let fields = Fields::parse(body).map_err(End::from_server)?;
     let severity = fields.severity().unwrap_or(Severity::Error);
     let own = fields.get(field::MESSAGE).and_then(|text| std::str::from_utf8(text).ok());

@@ -1,11 +1,13 @@
 //! decide: what policy says of a statement, and what masks apply to the session.
 
+mod inside;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chaperone_analysis::{Prepares, Statements};
+use chaperone_analysis::{Prepares, Returns, Rewritten, Statements, Temporaries};
 use chaperone_evidence::{AuthorityChanged, Op, Ruling, Statement, Verdict};
 use chaperone_model::{
     Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName,
@@ -14,6 +16,7 @@ use chaperone_policy::{Authority, Decision, Permit, PolicySet};
 use tokio::sync::watch;
 
 use crate::connection::{Classified, Connection};
+use crate::cursors::{self, Cursors};
 use crate::end::End;
 use crate::estimate::{Estimated, Estimating};
 use crate::lasting::Lasting;
@@ -39,6 +42,7 @@ pub(crate) struct Judge {
     lasting: Lasting,
     pub(crate) made: Made,
     own: Own,
+    pub(crate) cursors: Cursors,
     /// Statements of the protocol have names, which `EXECUTE` could give.
     pub(crate) names_of_protocol: bool,
     /// Portals bound by the protocol have columns that are not the agent's; `FETCH` would show them.
@@ -97,6 +101,7 @@ impl Judge {
             lasting: Lasting::default(),
             made: Made::default(),
             own: Own::default(),
+            cursors: Cursors::default(),
             names_of_protocol: false,
             hidden_portals: false,
         })
@@ -302,6 +307,9 @@ impl Judge {
             if self.hidden_portals && matches!(&*facts.kind, "FETCH" | "MOVE") {
                 refused.get_or_insert(portals());
             }
+            if self.cursors.is_full() && facts.kind == "DECLARE CURSOR" {
+                refused.get_or_insert(cursors::too_many());
+            }
             if matches!(decision, Decision::Allow(_)) {
                 self.lasting.outlives(op, &facts);
             }
@@ -326,8 +334,12 @@ impl Judge {
         if let (Ok(_), Some(shield)) = (&rewritten, &self.shield) {
             for (i, ordinal, name) in prepared {
                 // the same masks as just now, so this cannot fail
-                if let Ok(run) = shield.rewrite(&statements, i, &shield.masks, &self.own.temporaries) {
-                    self.made.add(name, ordinal, statements.text(i), &run.text, shield.generation);
+                if let Ok(Rewritten { text: run, output, .. }) =
+                    shield.rewrite(&statements, i, &shield.masks, &self.own.temporaries)
+                    && let Some(inside) = output.inside
+                {
+                    let (text, generation) = (statements.text(i).to_owned(), shield.generation);
+                    self.made.add(name, made::Statement { ordinal, text, run, returns: inside.returns, generation });
                 }
             }
         }
@@ -364,6 +376,8 @@ impl Judge {
             if again.text != statement.run {
                 return Err(made::outdated());
             }
+            // the columns of a name can be others by now
+            statement.returns = again.output.inside.map_or(Returns::NoRows, |inside| inside.returns);
             statement.generation = shield.generation;
         }
         Ok(())
@@ -493,9 +507,13 @@ impl Judge {
     }
 
     fn facts<'s>(&self, statements: &'s Statements, i: usize) -> Cow<'s, Facts> {
+        self.facts_within(statements, i, &self.own.temporaries)
+    }
+
+    fn facts_within<'s>(&self, statements: &'s Statements, i: usize, temporaries: &Temporaries) -> Cow<'s, Facts> {
         let mut facts = match &self.shield {
             None => Cow::Borrowed(statements.facts(i)),
-            Some(shield) => Cow::Owned(shield.facts(statements, i, &self.own.temporaries)),
+            Some(shield) => Cow::Owned(shield.facts(statements, i, temporaries)),
         };
         // `EXPLAIN ANALYZE EXECUTE` runs what was prepared
         if facts.kind == "EXPLAIN" && facts.effects == Effects::None {

@@ -13,6 +13,7 @@ use crate::check::COPYING;
 use crate::decide::{Cleared, Judged};
 use crate::end::End;
 use crate::estimate::Estimated;
+use crate::inside::{Foretold, Heard};
 use crate::made;
 use crate::prepared::{Prepared, Source};
 use crate::receive::Input;
@@ -114,7 +115,7 @@ impl<S> Session<S> {
     fn query(&mut self, frame: Frame) -> Result<(), End> {
         let query = frontend::Query::parse(frame.body()).map_err(End::from_agent)?;
         let text = String::from_utf8_lossy(query.text);
-        let (lines, judged) = match self.may_be_read_otherwise(query.text) {
+        let (mut lines, judged) = match self.may_be_read_otherwise(query.text) {
             true => self.judge.ambiguous(Op::Query),
             false => {
                 self.judge.hidden_portals = self.names.has_hidden_portals();
@@ -126,17 +127,19 @@ impl<S> Session<S> {
             self.names.shared_with_sql();
         }
         let mut owed = Query::of(lines.iter().map(|line| line.id));
-        match judged {
-            Judged::Run(Cleared { text, permitted, effects, .. }) => {
+        match self.heard(&frame.bytes, &mut lines, judged)? {
+            Heard::Runs(Cleared { text, permitted, effects, .. }, foretold) => {
                 if let Some(run) = &text.run {
                     self.request.runs(run);
                 }
-                let runnable = Runnable::query(permitted, &frame.bytes, &text, effects).map_err(End::from_agent)?;
-                owed.outputs = text.outputs.into();
+                let proof = (permitted, foretold);
+                let runnable = Runnable::query(proof, &frame.bytes, &text, effects).map_err(End::from_agent)?;
+                lines.iter().zip(&text.outputs).for_each(|(line, output)| self.judge.cursors.sent(line.id, output));
+                owed.outputs = text.outputs.iter().map(|output| self.outcome(output)).collect();
                 self.request.add(&frame.bytes, runnable, lines);
                 self.owe(Owed::Query(owed));
             }
-            Judged::Unreadable(refusal) if !self.judge.is_shielded() => {
+            Heard::Unreadable(refusal) if !self.judge.is_shielded() => {
                 // the database's own words for its own syntax error: it is asked to parse, which runs nothing; should
                 // it succeed, a text that cannot be parsed follows
                 self.withhold(&frame.bytes, lines);
@@ -145,7 +148,8 @@ impl<S> Session<S> {
                 self.owe(Owed::Probed { statements: owed.statements, started: owed.started, refusal });
                 self.owe(Owed::Sync);
             }
-            Judged::Refused(refusal) | Judged::Unreadable(refusal) => {
+            Heard::Stopped => return Ok(()),
+            Heard::Refused(refusal) | Heard::Unreadable(refusal) => {
                 owed.refusal = Some(refusal);
                 self.withhold(&frame.bytes, lines);
                 self.request.also(Runnable::failing_query().map_err(End::from_agent)?);
@@ -186,11 +190,15 @@ impl<S> Session<S> {
                 }
                 let runnable =
                     Runnable::parse(cleared.permitted, &frame.bytes, &cleared.text, &parse).map_err(End::from_agent)?;
+                let output = cleared.text.outputs.into_iter().next();
+                let has_inside = output.as_ref().is_some_and(|output| output.inside.is_some());
                 let prepared = Prepared {
                     ordinal,
                     facts: cleared.facts,
                     estimate: cleared.estimate,
-                    output: cleared.text.outputs.into_iter().next(),
+                    named: self.named_now(output.as_ref()),
+                    types: if has_inside { parse.types.clone() } else { Vec::new() },
+                    output,
                     source,
                     sent: self.names.moment(self.replies.segment()),
                 };
@@ -259,8 +267,8 @@ impl<S> Session<S> {
     fn describe(&mut self, frame: Frame) -> Result<(), End> {
         let describe = frontend::Describe::parse(frame.body()).map_err(End::from_agent)?;
         let output = match describe.object {
-            Object::Statement => self.names.statement(describe.name).and_then(|prepared| prepared.output.clone()),
-            Object::Portal => self.names.portal(describe.name).and_then(|portal| portal.statement.output.clone()),
+            Object::Statement => self.names.statement(describe.name).and_then(|prepared| self.outcome_of(prepared)),
+            Object::Portal => self.names.portal(describe.name).and_then(|portal| self.outcome_of(&portal.statement)),
         };
         self.owe(match describe.object {
             Object::Statement => Owed::DescribeStatement { output },
@@ -294,20 +302,36 @@ impl<S> Session<S> {
         if prepared.ordinal > 0 {
             line.refers_to = Some(prepared.ordinal);
         }
-        match judged {
+        let judged = match judged {
             Ok((permit, ruling)) => {
                 line.decision = ruling;
+                match self.heard_of_portal(&frame.bytes, &line, prepared.output.as_ref())? {
+                    Heard::Runs((), foretold) => Ok((permit, foretold)),
+                    Heard::Refused(refusal) | Heard::Unreadable(refusal) => {
+                        let ruling = Ruling::refused(&refusal);
+                        Err(Box::new((*refusal, ruling)))
+                    }
+                    Heard::Stopped => return Ok(()),
+                }
+            }
+            Err(refused) => Err(refused),
+        };
+        match judged {
+            Ok(proof) => {
                 line.rewritten = prepared.source.is_some();
                 if gives_names(prepared.facts.as_deref()) {
                     self.names.shared_with_sql();
                 }
+                let output = self.outcome_of(&prepared);
+                if let Some(output) = &output {
+                    self.judge.cursors.sent(ordinal, output);
+                }
                 if self.judge.is_shielded() {
                     self.request.also(Runnable::describe_portal(execute.portal).map_err(End::from_agent)?);
-                    self.owe(Owed::DescribePortal { output: prepared.output.clone(), hidden: true });
+                    self.owe(Owed::DescribePortal { output: output.clone(), hidden: true });
                 }
                 let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
-                self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, effects), vec![line]);
-                let output = prepared.output.clone();
+                self.request.add(&frame.bytes, Runnable::execute(proof, &frame.bytes, effects), vec![line]);
                 self.owe(Owed::Execute { ordinal, output, started: Instant::now(), rows: 0, checked: false });
             }
             Err(refused) => {
@@ -341,12 +365,16 @@ impl<S> Session<S> {
             let ruling = Ruling::refused(&refusal);
             Err(Box::new((refusal, ruling)))
         } else {
-            self.judge.run(ordinal, Some(&crate::decide::function_call()), None)
+            self.judge.run(ordinal, Some(&crate::decide::function_call()), None).and_then(|(permit, ruling)| {
+                // a call has no query inside
+                let foretold = Foretold::of(&[], None).map_err(|refusal| (*refusal, ruling.clone()))?;
+                Ok(((permit, foretold), ruling))
+            })
         };
         match judged {
-            Ok((permit, ruling)) => {
+            Ok((proof, ruling)) => {
                 line.decision = ruling;
-                self.request.add(&frame.bytes, Runnable::execute(permit, &frame.bytes, Effects::Possible), vec![line]);
+                self.request.add(&frame.bytes, Runnable::execute(proof, &frame.bytes, Effects::Possible), vec![line]);
             }
             Err(refused) => {
                 let (refusal, ruling) = *refused;

@@ -17,7 +17,8 @@
 //! [`explain`] tells what these steps would come to, for operators.
 //!
 //! `dispatch` says which step each message of the protocol takes, and `wait` what it waits for before: a name that is not
-//! known yet, a number of rows that a policy asks for (`estimate`). [`session`] is the loop that turns the steps, `clock`
+//! known yet, a number of rows that a policy asks for (`estimate`), the description of a query inside another statement
+//! (`inside`). [`session`] is the loop that turns the steps, `clock`
 //! says when it must end, and `end` lists every way out of it.
 //!
 //! # An example
@@ -43,15 +44,18 @@ mod bind;
 mod check;
 mod clock;
 mod connection;
+mod cursors;
 mod decide;
 mod dispatch;
 mod end;
 mod estimate;
 pub mod execute;
 pub mod explain;
+mod inside;
 mod lasting;
 mod made;
 mod masking;
+mod named;
 pub mod open;
 mod own;
 mod prepared;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use chaperone_analysis::Returns;
 use chaperone_model::{Refusal, SqlState};
 
 /// Statements that are remembered.
@@ -20,10 +21,12 @@ pub(crate) struct Made {
 
 #[derive(Debug)]
 pub(crate) struct Statement {
-    ordinal: u64,
+    pub(crate) ordinal: u64,
     /// As the agent sent it, and as it ran.
     pub(crate) text: String,
     pub(crate) run: String,
+    /// What it may return.
+    pub(crate) returns: Returns,
     /// The protection by which it would still run so.
     pub(crate) generation: u64,
 }
@@ -35,17 +38,14 @@ impl Made {
     }
 
     /// A statement is prepared.
-    pub(crate) fn add(&mut self, name: &str, ordinal: u64, text: &str, run: &str, generation: u64) {
+    pub(crate) fn add(&mut self, name: &str, statement: Statement) {
         let known = self.statements.entry(name.to_owned()).or_default();
-        match known.iter_mut().find(|known| known.text == text && known.run == run) {
-            Some(same) => {
-                same.ordinal = ordinal;
-                same.generation = generation;
-            }
+        let same = |known: &&mut Statement| known.text == statement.text && known.run == statement.run;
+        match known.iter_mut().find(same) {
+            Some(same) => *same = statement,
             None => {
                 self.count += 1;
-                let (text, run) = (text.to_owned(), run.to_owned());
-                known.push(Statement { ordinal, text, run, generation });
+                known.push(statement);
             }
         }
     }
@@ -58,6 +58,11 @@ impl Made {
                 known.retain(|statement| statement.ordinal == ordinal);
             }
         }
+    }
+
+    /// What the statement of a name may return.
+    pub(crate) fn returns(&self, name: &str) -> Vec<Returns> {
+        self.statements.get(name).into_iter().flatten().map(|known| known.returns.clone()).collect()
     }
 
     /// What a name may stand for.

@@ -262,6 +262,7 @@ impl Opened {
             settled: true,
             held: None,
             estimating: None,
+            looking: None,
             log: self.log,
             registered: self.registered,
             clock: self.clock,

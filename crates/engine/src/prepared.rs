@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chaperone_analysis::Output;
+use chaperone_analysis::{Output, Returns};
 use chaperone_model::Facts;
 
 /// A statement that the agent prepared.
@@ -17,6 +17,10 @@ pub(crate) struct Prepared {
     pub(crate) estimate: Option<u64>,
     /// What its `RowDescription` must look like; `None` when nothing is checked.
     pub(crate) output: Option<Arc<Output>>,
+    /// What the name in it stood for when it was prepared, if it is a `FETCH` or an `EXECUTE`.
+    pub(crate) named: Vec<Returns>,
+    /// Types of parameters that the agent gave, where something inside has to be described.
+    pub(crate) types: Vec<u32>,
     /// The text that was prepared upstream, when it is not the agent's; kept to tell whether a new decision would
     /// still give the same.
     pub(crate) source: Option<Arc<Source>>,
@@ -47,7 +51,16 @@ pub(crate) struct Source {
 impl Prepared {
     /// One that the protocol did not make: `PREPARE` and `DECLARE` share the names of `Parse` and `Bind`.
     pub(crate) fn unknown() -> Self {
-        Prepared { ordinal: 0, facts: None, estimate: None, output: None, source: None, sent: Moment::default() }
+        Prepared {
+            ordinal: 0,
+            facts: None,
+            estimate: None,
+            output: None,
+            named: Vec::new(),
+            types: Vec::new(),
+            source: None,
+            sent: Moment::default(),
+        }
     }
 }
 

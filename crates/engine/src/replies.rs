@@ -11,6 +11,7 @@ use std::time::Instant;
 use chaperone_analysis::Output;
 use chaperone_model::Refusal;
 
+use crate::inside::Step;
 use crate::prepared::{Names, Portal, Prepared};
 
 /// What one message is owed.
@@ -38,6 +39,10 @@ pub(crate) enum Owed {
     Probed { statements: VecDeque<u64>, started: Instant, refusal: Box<Refusal> },
     /// `ReadyForQuery`.
     Sync,
+    /// What is left of the answers that describe what is inside a statement: the number of the query, and the steps.
+    Inside { query: usize, steps: &'static [Step] },
+    /// The `ReadyForQuery` after those, which the agent did not ask for.
+    SyncInside,
     /// Nothing: the place of the agent's `CopyDone` or `CopyFail` among the others. While the database copies in it
     /// ignores a `Sync` (55.2.7), so those before this mark are not owed anything.
     CopyEnd,
@@ -88,7 +93,7 @@ pub(crate) struct Replies {
 impl Replies {
     /// Owes one more. Gives it back when the database will skip the message: it owes nothing for that one.
     pub(crate) fn push(&mut self, owed: Owed) -> Option<Owed> {
-        if self.skipping && !matches!(owed, Owed::Sync) {
+        if self.skipping && !matches!(owed, Owed::Sync | Owed::SyncInside) {
             return Some(owed);
         }
         self.skipping = false;
@@ -138,6 +143,17 @@ impl Replies {
         }
     }
 
+    /// Whether the description of what is inside a statement is owed.
+    pub(crate) fn owe_inside(&self) -> bool {
+        self.queue.iter().any(|owed| matches!(owed, Owed::Inside { .. } | Owed::SyncInside))
+    }
+
+    /// Whether what was sent last is answered by `ReadyForQuery`, and that is still to come.
+    pub(crate) fn ends_segment(&self) -> bool {
+        let last = self.queue.iter().rev().find(|owed| !matches!(owed, Owed::CopyEnd));
+        matches!(last, Some(Owed::Sync | Owed::Query(_)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.iter().all(|owed| matches!(owed, Owed::CopyEnd))
     }
@@ -169,7 +185,7 @@ impl Replies {
         let mut skipped = Vec::new();
         let mut undo = Vec::new();
         while let Some(owed) = self.queue.front() {
-            if matches!(owed, Owed::Sync) {
+            if matches!(owed, Owed::Sync | Owed::SyncInside) {
                 break;
             }
             match self.queue.pop_front() {
@@ -213,6 +229,8 @@ impl Owed {
             | Owed::DescribePortal { .. }
             | Owed::Probe
             | Owed::Sync
+            | Owed::Inside { .. }
+            | Owed::SyncInside
             | Owed::CopyEnd => Vec::new(),
         }
     }
@@ -236,6 +254,8 @@ impl Owed {
             | Owed::Probe
             | Owed::Probed { .. }
             | Owed::Sync
+            | Owed::Inside { .. }
+            | Owed::SyncInside
             | Owed::CopyEnd => {}
         }
     }

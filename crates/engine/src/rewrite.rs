@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use chaperone_analysis::{Output, Rewritten, Statements};
+use chaperone_analysis::{Described, INSIDE, Inside, Output, Rewritten, Statements};
 use chaperone_model::{Effects, Refusal};
 use chaperone_policy::Permit;
 use chaperone_wire::postgres::WireError;
-use chaperone_wire::postgres::frontend::{Object, Parse, encode};
+use chaperone_wire::postgres::frontend::encode::{self, Bound};
+use chaperone_wire::postgres::frontend::{Object, Parse};
 
+use crate::inside::Foretold;
 use crate::own::Own;
 use crate::shield::Shield;
 
@@ -85,7 +87,12 @@ pub(crate) struct Permitted(());
 
 impl Runnable {
     /// A simple query.
-    pub(crate) fn query(_: Permitted, as_sent: &Bytes, text: &Text, effects: Effects) -> Result<Self, WireError> {
+    pub(crate) fn query(
+        _: (Permitted, Foretold),
+        as_sent: &Bytes,
+        text: &Text,
+        effects: Effects,
+    ) -> Result<Self, WireError> {
         let bytes = match &text.run {
             None => as_sent.clone(),
             Some(run) => encoded(|out| encode::query(out, run.as_bytes()))?,
@@ -103,7 +110,7 @@ impl Runnable {
     }
 
     /// An `Execute` or a function call.
-    pub(crate) fn execute(_: Permit, as_sent: &Bytes, effects: Effects) -> Self {
+    pub(crate) fn execute(_: (Permit, Foretold), as_sent: &Bytes, effects: Effects) -> Self {
         Runnable { bytes: as_sent.clone(), effects }
     }
 
@@ -121,6 +128,34 @@ impl Runnable {
     /// A `Describe` of a portal that the agent did not ask for: the check must see what the rows are made of.
     pub(crate) fn describe_portal(name: &[u8]) -> Result<Self, WireError> {
         Ok(Runnable { bytes: encoded(|out| encode::describe(out, Object::Portal, name))?, effects: Effects::None })
+    }
+
+    /// Asks for the description of a query inside a statement that is permitted. Nothing of it runs, and no name is left:
+    /// should the agent have given it, it is gone.
+    pub(crate) fn describe_inside(_: Permit, inside: &Inside, types: &[u32]) -> Result<Self, WireError> {
+        const NAME: &[u8] = INSIDE.as_bytes();
+        const MAKER: &[u8] = b"chaperone_prepares";
+        let bytes = encoded(|out| {
+            encode::close(out, Object::Statement, NAME)?;
+            match inside.described {
+                Described::AsQuery => encode::parse(out, NAME, inside.text.as_bytes(), types)?,
+                Described::AsPrepared => {
+                    encode::close(out, Object::Statement, MAKER)?;
+                    encode::close(out, Object::Portal, MAKER)?;
+                    encode::parse(out, MAKER, inside.text.as_bytes(), &[])?;
+                    encode::bind(out, MAKER, MAKER, &Bound::default())?;
+                    encode::execute(out, MAKER, 0)?;
+                }
+            }
+            encode::describe(out, Object::Statement, NAME)?;
+            encode::close(out, Object::Statement, NAME)?;
+            if inside.described == Described::AsPrepared {
+                encode::close(out, Object::Portal, MAKER)?;
+                encode::close(out, Object::Statement, MAKER)?;
+            }
+            Ok(())
+        })?;
+        Ok(Runnable { bytes, effects: Effects::None })
     }
 
     /// In place of a refused simple query: a text that the database itself refuses. The transaction fails there just

@@ -19,6 +19,7 @@ use crate::decide::Judge;
 use crate::end::End;
 use crate::estimate::Estimating;
 use crate::execute::ToServer;
+use crate::inside::Looking;
 use crate::prepared::Names;
 use crate::queue::Intake;
 use crate::receive::{Input, Receiver};
@@ -88,6 +89,8 @@ pub struct Session<S> {
     pub(crate) held: Option<Input>,
     /// What the database was asked before that can be judged.
     pub(crate) estimating: Option<Estimating>,
+    /// What it is asked about what is inside that.
+    pub(crate) looking: Option<Looking>,
 
     pub(crate) log: SessionLog,
     pub(crate) registered: Registered,
@@ -183,11 +186,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     }
                 }
             }
-            if self.must_wait(&input)? {
+            if self.is_looking_inside() || self.must_wait(&input)? || self.looks_inside(&input)? {
                 self.held = Some(input);
                 return Ok(false);
             }
             self.take(input)?;
+            self.looking = None;
             self.take_all()?;
             return Ok(true);
         }
@@ -208,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn take_all(&mut self) -> Result<(), End> {
         while let Some(input) = self.receiver.next().map_err(End::from_agent)? {
             self.estimating = self.asks_first(&input)?;
-            if self.estimating.is_some() || self.must_wait(&input)? {
+            if self.estimating.is_some() || self.must_wait(&input)? || self.looks_inside(&input)? {
                 self.held = Some(input);
                 break;
             }
@@ -333,6 +337,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             End::AgentLost(error) => tracing::debug!(%error, "the agent's connection failed"),
             End::ServerViolation(what) => tracing::warn!(what, "the database does not speak the protocol"),
             other => tracing::debug!(end = ?other, "session ends"),
+        }
+        if matches!(end, End::Disagreement) {
+            self.alert();
         }
         if !self.replies.is_empty() {
             // the database would notice only when it has something to say

@@ -6,11 +6,13 @@ use pg_query::{Node, NodeEnum};
 
 use super::probe::Written;
 use super::utility::{copied_in, copied_out};
+use crate::output::Returns;
+
 use super::{Item, Masker, names, node, query, refuse};
 
 impl Masker<'_> {
-    /// `COPY … TO STDOUT`, or `COPY … FROM STDIN`.
-    pub(super) fn copy(&mut self, mut copy: pg::CopyStmt) -> Result<NodeEnum, Refusal> {
+    /// `COPY … TO STDOUT`, and what its query returns; or `COPY … FROM STDIN`.
+    pub(super) fn copy(&mut self, mut copy: pg::CopyStmt) -> Result<(NodeEnum, Option<Returns>), Refusal> {
         let pg::CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } = &mut copy;
         if *is_program || !filename.is_empty() {
             return Err(refuse::statement("COPY with a file or a program of the server"));
@@ -19,7 +21,7 @@ impl Masker<'_> {
             options.iter().try_for_each(copied_in)?;
             let Some(range) = relation else { return Err(refuse::internal("COPY FROM has no table")) };
             self.copy_into(range, attlist, where_clause)?;
-            return Ok(NodeEnum::CopyStmt(Box::new(copy)));
+            return Ok((NodeEnum::CopyStmt(Box::new(copy)), None));
         }
         if where_clause.is_some() {
             return Err(refuse::construct("COPY … TO with a condition"));
@@ -28,7 +30,7 @@ impl Masker<'_> {
         if let Some(range) = relation {
             if let Some(own) = self.own(range)? {
                 self.reads_own(own);
-                return Ok(NodeEnum::CopyStmt(Box::new(copy)));
+                return Ok((NodeEnum::CopyStmt(Box::new(copy)), None));
             }
             let columns = self.copied_columns(range, attlist)?;
             attlist.clear();
@@ -37,8 +39,8 @@ impl Masker<'_> {
             *relation = None;
             *query = Some(Box::new(node(NodeEnum::SelectStmt(Box::new(select)))));
         }
-        self.subquery(query)?;
-        Ok(NodeEnum::CopyStmt(Box::new(copy)))
+        let returns = self.query_inside(query)?;
+        Ok((NodeEnum::CopyStmt(Box::new(copy)), Some(returns)))
     }
 
     /// The rows are the agent's own, and cannot see the table.

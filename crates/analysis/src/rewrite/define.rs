@@ -74,8 +74,9 @@ impl Masker<'_> {
         }
         let into = into.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?;
         self.into(into)?;
-        self.subquery(query)?;
-        Ok((NodeEnum::CreateTableAsStmt(Box::new(create)), Output { subjects: self.untold(), ..Output::no_rows() }))
+        let returns = self.query_inside(query)?;
+        let output = Output { subjects: self.untold(), ..Output::with_inside(returns) };
+        Ok((NodeEnum::CreateTableAsStmt(Box::new(create)), output))
     }
 
     /// `SELECT … INTO` is that, in other words.

@@ -20,7 +20,7 @@ use crate::temporary::PG_TEMP;
 use crate::visit::{Visit, visit};
 
 /// The major version and more of the grammar, as its trees carry it.
-const VERSION: i32 = 180_000;
+pub(super) const VERSION: i32 = 180_000;
 
 /// What was put into a statement, and what it may name.
 pub(crate) struct PutIn<'a> {

@@ -135,13 +135,6 @@ pub(crate) fn row(
     }
 }
 
-/// The columns that a relation shows as stored, as [`source`] does; nothing where it cannot be read at all.
-pub(crate) fn origins(name: &TableName, relation: &Relation, protection: &Protection<'_>) -> Vec<(u32, i16)> {
-    let Ok(listed) = listed(name, relation, protection) else { return Vec::new() };
-    let shown = |column: &&Column| !is_domain(column) && as_stored(name, column, relation, &listed, protection);
-    relation.columns.iter().filter(shown).map(|column| (relation.oid, column.number)).collect()
-}
-
 /// Whether `column` is shown as stored.
 pub(crate) fn column_as_stored(
     name: &TableName,

@@ -50,7 +50,10 @@ fn rewriting() {
                     match rewrite_within(&statements, i, &protection, &temporaries) {
                         Ok(rewritten) => {
                             writeln!(text, "  → {}", rewritten.text).unwrap();
-                            if let Returns::Rows { origins, columns } = rewritten.output.returns {
+                            if let Some(inside) = &rewritten.output.inside {
+                                writeln!(text, "    inside: {}", inside.text).unwrap();
+                            }
+                            if let Returns::Rows { origins, columns, .. } = rewritten.output.returns {
                                 let names = columns.map(|columns| {
                                     let name = |c: chaperone_analysis::Expected| c.name.unwrap_or("?".into());
                                     columns.into_iter().map(name).collect::<Vec<_>>().join(", ")

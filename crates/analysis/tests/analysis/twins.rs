@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use chaperone_analysis::catalog::{QUERIES, Rows};
 use chaperone_analysis::{
-    Catalog, Output, Protection, Returns, Temporaries, parse, rewrite, rewrite_within, scrubbed_message,
+    Catalog, Described, Output, Protection, Returns, Temporaries, parse, rewrite, rewrite_within, scrubbed_message,
 };
 use chaperone_testkit::postgres::{Cluster, Options};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -52,6 +52,12 @@ pub struct Session {
     pub temporaries: RefCell<Temporaries>,
 }
 
+/// Name, table, number and type of each column.
+fn described(statement: &tokio_postgres::Statement) -> Vec<(&str, u32, i16, u32)> {
+    let columns = statement.columns().iter();
+    columns.map(|c| (c.name(), c.table_oid().unwrap_or(0), c.column_id().unwrap_or(0), c.type_().oid())).collect()
+}
+
 impl Session {
     pub async fn open(cluster: &Cluster, database: &str, search_path: &str) -> Session {
         let config = cluster.conn_string_for(database, "agent", "agent");
@@ -74,24 +80,28 @@ impl Session {
     async fn answer(&self, sql: &str, output: Option<&Output>) -> String {
         let mut seen = String::new();
         let hidden = output.map_or(0, Output::hidden);
+        if let Some(inside) = output.and_then(|output| output.inside.as_ref())
+            && inside.described == Described::AsQuery
+        {
+            match self.client.prepare(&inside.text).await {
+                Ok(statement) => {
+                    let columns = described(&statement);
+                    inside.check(Some(&columns)).unwrap_or_else(|refusal| panic!("{sql}: {refusal}\n{columns:?}"));
+                }
+                Err(error) => return failure(&error),
+            }
+        }
+        // what a name stands for is for a session to know
         if let Some(output) = output
-            && output.returns != Returns::NoRows
-            && !sql.starts_with("FETCH")
+            && let Returns::Rows { permanent, .. } = &output.returns
             && !sql.starts_with("SHOW")
         {
             match self.client.prepare(sql).await {
                 Ok(statement) => {
-                    let columns: Vec<_> = statement
-                        .columns()
-                        .iter()
-                        .map(|column| {
-                            let origin = (column.table_oid().unwrap_or(0), column.column_id().unwrap_or(0));
-                            (column.name(), origin.0, origin.1, column.type_().oid())
-                        })
-                        .collect();
+                    let columns = described(&statement);
                     output.check(&columns).unwrap_or_else(|refusal| panic!("{sql}: {refusal}\n{columns:?}"));
                     // the number of a temporary table comes from a counter of both twins
-                    let own = |table: u32| output.permanent.as_ref().is_some_and(|known| !known.contains(&table));
+                    let own = |table: u32| permanent.as_ref().is_some_and(|known| !known.contains(&table));
                     let shown = columns
                         .iter()
                         .skip(output.hidden())
