@@ -10,6 +10,7 @@ mod old_server;
 mod operator;
 mod prepared;
 mod protocol;
+mod second_lock;
 mod stage;
 mod subjects;
 mod temporary;

@@ -60,6 +60,7 @@ pub struct Setup {
     gateway_limits: String,
     tls: bool,
     cluster: Option<Arc<Cluster>>,
+    database_port: Option<u16>,
 }
 
 /// A running gateway.
@@ -75,7 +76,7 @@ pub struct Gateway {
 
 impl Setup {
     pub fn new() -> Self {
-        Setup { limits: String::new(), gateway_limits: String::new(), tls: false, cluster: None }
+        Setup { limits: String::new(), gateway_limits: String::new(), tls: false, cluster: None, database_port: None }
     }
 
     /// With bounds of a session, as in the configuration file: `idle: 1s`.
@@ -102,6 +103,12 @@ impl Setup {
         self
     }
 
+    /// With something between it and the database.
+    pub fn database_port(mut self, port: u16) -> Self {
+        self.database_port = Some(port);
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Gateway {
         let cluster = self.cluster.unwrap_or_else(cluster);
@@ -116,7 +123,7 @@ impl Setup {
         let connection = |name: &str, what: &str| {
             format!(
                 "  {name}: {{ postgres: 'localhost:{}/{name}', tls: disable, credential: {{ file: database }}, {what}, limits: {{ {} }} }}\n",
-                cluster.port(),
+                self.database_port.unwrap_or(cluster.port()),
                 self.limits
             )
         };
