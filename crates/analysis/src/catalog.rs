@@ -24,6 +24,8 @@ use crate::facts::Names;
 pub struct Catalog {
     /// `server_version_num`, for example 150020.
     pub(crate) server_version: u32,
+    /// The database's text is in UTF-8.
+    pub(crate) utf8: bool,
     /// Schemas in the order in which unqualified names are looked up, `pg_catalog` among them.
     pub(crate) search_path: Vec<String>,
     pub(crate) relations: HashMap<TableName, Relation>,

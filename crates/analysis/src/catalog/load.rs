@@ -11,11 +11,11 @@ use crate::allow;
 /// What to ask, in this order, each by itself; best in one `REPEATABLE READ` transaction of a connection of
 /// Chaperone's own, so that the answers agree. Every value is wanted as text.
 ///
-/// 0 server version · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
+/// 0 server version and encoding · 1 search path · 2 relations · 3 columns · 4 indexes · 5 generated columns' sources · 6 types ·
 /// 7 functions · 8 operators · 9 functions of one value · 10 casts · 11 inheritance · 12 views · 13 constraints ·
 /// 14 triggers · 15 to 18 functions, operators, types and casts of extensions · 19 tables whose writes run code
 pub const QUERIES: [&str; 20] = [
-    "SELECT pg_catalog.current_setting('server_version_num')",
+    "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.getdatabaseencoding()",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
      p.partattrs::pg_catalog.text, p.partexprs IS NOT NULL \
@@ -176,6 +176,7 @@ impl Catalog {
         let mut catalog = Catalog::default();
         for row in rows(0, version) {
             catalog.server_version = row.number(0)?;
+            catalog.utf8 = row.optional(1) == Some("UTF8");
         }
         for row in rows(1, path) {
             catalog.search_path.push(row.text(0)?.to_owned());

@@ -10,6 +10,9 @@
 //! so `token(mrn) = t` holds for the one value of `t` only, and that value equals itself under any `=`. It stands beside
 //! the condition on the token, never in its place; and what is wrong with a token is left to that: where it has no value,
 //! nothing is added. The value is worked out by the database (see [`chaperone_mask::TokenKeys::lookup`]).
+//!
+//! Of a parameter nobody knows yet what it will hold. What is added is true for whatever has not the form of a token that
+//! can be inverted, and the planner sees that when it knows the value ([`chaperone_mask::TokenKeys::lookup_parameter`]).
 
 use std::collections::BTreeSet;
 
@@ -36,10 +39,18 @@ pub(super) struct Wanted {
     /// `None` where the query has one item only, whose columns need no name before them.
     alias: Option<String>,
     column: String,
-    token: String,
+    token: Token,
 }
 
-/// The conditions of a query that every row of its answer meets, as far as they compare a column with constants.
+/// What a column is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Constant(String),
+    Parameter(i32),
+}
+
+/// The conditions of a query that every row of its answer meets, as far as they compare a column with constants and
+/// parameters.
 pub(super) fn wanted(select: &pg::SelectStmt) -> Vec<Wanted> {
     let single = match &select.from_clause[..] {
         [item] => matches!(item.node, Some(NodeEnum::RangeVar(_))),
@@ -90,11 +101,12 @@ fn compared(comparison: &pg::AExpr, single: bool) -> Option<Wanted> {
     Some(Wanted { alias, column, token })
 }
 
-/// A string, with or without a cast to `text`.
-fn constant(value: &Node) -> Option<String> {
+/// A string or a parameter, with or without a cast to `text`.
+fn constant(value: &Node) -> Option<Token> {
     match value.node.as_ref()? {
+        NodeEnum::ParamRef(parameter) => Some(Token::Parameter(parameter.number)),
         NodeEnum::AConst(constant) => match constant.val.as_ref()? {
-            pg::a_const::Val::Sval(text) => Some(text.sval.clone()),
+            pg::a_const::Val::Sval(text) => Some(Token::Constant(text.sval.clone())),
             _ => None,
         },
         NodeEnum::TypeCast(cast) => {
@@ -138,9 +150,15 @@ impl Masker<'_> {
             let is_token = self.protection.masks.rung(name, &column.name) == Rung::Token;
             let class = self.protection.classification.get(name).map(|classes| classes.class(&column.name));
             let (true, true, None, Some(class)) = (plain, is_token, &column.generated_from, class) else { continue };
-            if let Some(value) = keys.lookup(class, &one.token).filter(|_| done.insert(column.number)) {
-                conditions.push(format!("{} OPERATOR(pg_catalog.=) {value}", quoted(&column.name)));
-            }
+            let own = quoted(&column.name);
+            let condition = match &one.token {
+                Token::Constant(token) => {
+                    keys.lookup(class, token).map(|value| format!("{own} OPERATOR(pg_catalog.=) {value}"))
+                }
+                Token::Parameter(number) if self.catalog.utf8 => keys.lookup_parameter(class, &own, *number),
+                Token::Parameter(_) => None,
+            };
+            conditions.extend(condition.filter(|_| done.insert(column.number)));
         }
         if conditions.is_empty() {
             return Ok(());

@@ -171,6 +171,65 @@ async fn a_condition_on_a_token_uses_the_index_and_finds_the_same_rows() {
     assert_eq!(clinic.run(&sql, &hmac, true), clinic.run(&sql, &hmac, false));
 }
 
+/// What a parameter holds is not known when the statement is rewritten: tokens find their rows through the index all the
+/// same, and whatever else is given finds what it would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_as_a_parameter_uses_the_index_too() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.create_role("agent", "agent").unwrap();
+    cluster.create_database("lookup", "postgres").unwrap();
+    cluster.psql_in("lookup", SCHEMA).unwrap();
+    let more = "INSERT INTO c.person SELECT 30000 + n, v FROM unnest(ARRAY['€ü🏥', U&'\\0001x', 'q''\"', ' ', '\u{7ff}\u{800}\u{d7ff}\u{ffff}', '\u{10ffff}'])
+        WITH ORDINALITY t(v, n)";
+    cluster.psql_in("lookup", more).unwrap();
+    cluster.psql_in("lookup", "ALTER TABLE c.stay ALTER mrn TYPE text COLLATE \"C\"").unwrap();
+    let keys = TokenKeys::derive(&[7; 32], TokenForm::Invertible).unwrap();
+    let client = connect(&cluster, &keys).await;
+    let clinic = clinic(&client).await;
+    let values =
+        cluster.psql_in("lookup", "SELECT DISTINCT mrn FROM c.person WHERE id % 4000 = 7 OR id > 20000").unwrap();
+    let token = |value: &str| keys.token(Class::Mrn, value.as_bytes()).unwrap();
+    let known: Vec<String> = values.lines().map(token).collect();
+    assert!(known.len() > 15);
+    let seven = token("M-7");
+    // what is no token, or nobody's, or has an inverse that is no text
+    let mut others = vec![String::new(), "M-7".into(), seven.to_uppercase(), format!("{seven}0"), format!(" {seven}")];
+    others.extend((0..20_u32).map(|i| format!("phi_mrn_{:032x}", u128::from(i) << 64 | 0xabc)));
+    for column in ["mrn = $1", "$1 = mrn", "mrn = $1::text", "mrn = $1 AND id < 40000"] {
+        let sql = format!("SELECT id, mrn FROM c.person WHERE {column}");
+        let (with, without) = (clinic.run(&sql, &keys, true), clinic.run(&sql, &keys, false));
+        assert_ne!(with, without, "{sql}");
+        let statements = [client.prepare(&with).await.unwrap(), client.prepare(&without).await.unwrap()];
+        assert_eq!(statements[0].params(), statements[1].params(), "{sql}");
+    }
+    let sql = "SELECT id FROM c.person WHERE mrn = $1";
+    let (with, without) = (clinic.run(sql, &keys, true), clinic.run(sql, &keys, false));
+    let statements = [client.prepare(&with).await.unwrap(), client.prepare(&without).await.unwrap()];
+    let mut found = 0;
+    for token in known.iter().chain(&others).map(Some).chain([None]) {
+        let mut rows = Vec::new();
+        for statement in &statements {
+            let ids = client.query(statement, &[&token]).await.unwrap_or_else(|error| panic!("{token:?}: {error:?}"));
+            rows.push(ids.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>());
+        }
+        rows.iter_mut().for_each(|rows| rows.sort_unstable());
+        assert_eq!(rows[0], rows[1], "{token:?}");
+        found += usize::from(!rows[0].is_empty());
+    }
+    assert_eq!(found, known.len());
+    let of_stay = clinic.run("SELECT count(*) FROM c.stay WHERE mrn = $1", &keys, true);
+    assert_eq!(client.query_one(&of_stay, &[&seven]).await.unwrap().get::<_, i64>(0), 1, "a collation of its own");
+    // known to the planner, and still so after it could have chosen one plan for all
+    client.batch_execute(&format!("PREPARE q (text) AS {with}")).await.unwrap();
+    for _ in 0..8 {
+        client.batch_execute(&format!("EXECUTE q ('{seven}')")).await.unwrap();
+    }
+    let plan = ids(&client, &format!("EXPLAIN (COSTS OFF) EXECUTE q ('{seven}')")).await.join("\n");
+    assert!(plan.contains("Index Cond: (mrn = ") && !plan.contains("M-7"), "{plan}");
+    let hmac = TokenKeys::derive(&[7; 32], TokenForm::Hmac).unwrap();
+    assert_eq!(clinic.run(sql, &hmac, true), clinic.run(sql, &hmac, false));
+}
+
 /// Under a collation that takes other values for equal an index hands out their rows too, and conditions of the agent's
 /// see those before the token's own condition does.
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,21 @@ pub(super) fn inverse_sql(key: &str, kind: Block, digits: &str) -> Option<String
     hex::decode_to_slice(digits, &mut image).ok()?;
     let (left, right) = halves(image);
     let half = |half: u64| format!("'x{half:016x}'::pg_catalog.bit(64)::pg_catalog.int8");
-    let start = format!("SELECT {} AS l, {} AS r, {key} AS k OFFSET 0", half(left), half(right));
+    Some(inverse_of_halves(key, kind, &half(left), &half(right)))
+}
+
+/// The same of digits that SQL gives: 32 hex digits, or `NULL`, whose block is `NULL`.
+pub(super) fn inverse_of_sql(key: &str, kind: Block, digits: &str) -> String {
+    let half = |from: usize| {
+        format!(
+            "('x' OPERATOR(pg_catalog.||) pg_catalog.substr({digits}, {from}, 16))::pg_catalog.bit(64)::pg_catalog.int8"
+        )
+    };
+    inverse_of_halves(key, kind, &half(1), &half(17))
+}
+
+fn inverse_of_halves(key: &str, kind: Block, left: &str, right: &str) -> String {
+    let start = format!("SELECT {left} AS l, {right} AS r, {key} AS k OFFSET 0");
     let rounds = kind.rounds().into_iter().rev().fold(start, |before, round| {
         let hash = format!(
             "pg_catalog.encode(pg_catalog.sha256(chaperone_v.k OPERATOR(pg_catalog.||) \
@@ -80,10 +94,10 @@ pub(super) fn inverse_sql(key: &str, kind: Block, digits: &str) -> Option<String
              FROM ({before}) chaperone_v OFFSET 0"
         )
     });
-    Some(format!(
+    format!(
         "(SELECT pg_catalog.int8send(chaperone_v.l) OPERATOR(pg_catalog.||) pg_catalog.int8send(chaperone_v.r) \
          FROM ({rounds}) chaperone_v)"
-    ))
+    )
 }
 
 /// The permutation of a block.
