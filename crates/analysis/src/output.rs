@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use chaperone_model::{Enumerated, Refusal, SqlState};
+use chaperone_mask::looks_like_token;
+use chaperone_model::{Class, Enumerated, Refusal, SqlState};
 
 /// What the rows of a rewritten statement must look like to be let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,19 @@ pub struct Output {
     pub cursor: Option<Cursor>,
     /// The temporary relation that it makes or changes.
     pub defines: Option<String>,
+    /// Parameters that are written into columns which can have tokens.
+    pub written: Vec<Written>,
+}
+
+/// A parameter that is written into a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its number, from 1.
+    pub parameter: i32,
+    /// The column, as `schema.table.column`.
+    pub column: String,
+    /// Its class.
+    pub class: Class,
 }
 
 /// A query inside `COPY … TO STDOUT`, `CREATE TABLE … AS`, `DECLARE` or `PREPARE`.
@@ -116,7 +130,7 @@ const TEXT: u32 = 25;
 
 impl Output {
     pub(crate) fn of(returns: Returns) -> Self {
-        Output { returns, subjects: None, inside: None, cursor: None, defines: None }
+        Output { returns, subjects: None, inside: None, cursor: None, defines: None, written: Vec::new() }
     }
 
     pub(crate) fn no_rows() -> Self {
@@ -146,6 +160,24 @@ impl Output {
     /// (rule `masking.output`).
     pub fn check(&self, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
         self.returns.check(self.hidden(), columns)
+    }
+
+    /// Checks the values of parameters, the first at 0: a token must not take the place of what it stands for.
+    ///
+    /// # Errors
+    /// One is a token of the class of the column that it is written into (rule `masking.echo`).
+    pub fn check_parameters<'v>(&self, value: impl Fn(usize) -> Option<&'v [u8]>) -> Result<(), Refusal> {
+        for Written { parameter, column, class } in &self.written {
+            let value = usize::try_from(*parameter).ok().and_then(|number| value(number.checked_sub(1)?));
+            // text is the same bytes in both formats
+            if value
+                .and_then(|value| std::str::from_utf8(value).ok())
+                .is_some_and(|text| looks_like_token(*class, text))
+            {
+                return Err(is_token(column));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -204,6 +236,17 @@ impl Returns {
             }
         }
         Ok(())
+    }
+}
+
+/// What is written to this column is a token.
+pub(crate) fn is_token(column: &str) -> Refusal {
+    Refusal {
+        code: SqlState::INSUFFICIENT_PRIVILEGE,
+        rule: "masking.echo",
+        message: format!("what is written to `{column}` is a token, not what it stands for"),
+        detail: "a token stands for a value that is stored already, and would take the place of another".into(),
+        hint: "leave the column out; to find a row by its token, compare with it in WHERE".into(),
     }
 }
 

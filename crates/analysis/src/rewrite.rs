@@ -41,7 +41,7 @@ use pg_query::{Node, NodeEnum};
 
 use crate::catalog::Catalog;
 use crate::kind::{Does, Kind};
-use crate::output::{Cursor, Expected, Named, Output, Returns};
+use crate::output::{Cursor, Expected, Named, Output, Returns, Written};
 use crate::parse::Statements;
 use crate::settings;
 use crate::temporary::{self, Filled, Temporaries};
@@ -139,6 +139,7 @@ pub fn rewrite_within(
         let (statement, mut output) = masker.statement(statement)?;
         masker.filled.masked |= !masker.hidden_names.is_empty();
         output.defines = defines;
+        output.written = std::mem::take(&mut masker.written);
         if let Some(inside) = &mut output.inside {
             inside.reads = masker.reads_of_own().map(str::to_owned).collect();
         }
@@ -171,6 +172,8 @@ struct Masker<'a> {
     wanted: Vec<Vec<lookup::Wanted>>,
     /// Masked selves with such conditions added.
     looked_up: Vec<pg::SelectStmt>,
+    /// Parameters that are written into columns which can have tokens.
+    written: Vec<Written>,
     /// Tables that are written to.
     targets: BTreeSet<TableName>,
     /// Expressions that were put over a target's masked row, each as a query.
@@ -296,6 +299,7 @@ impl<'a> Masker<'a> {
             sources: BTreeMap::new(),
             wanted: Vec::new(),
             looked_up: Vec::new(),
+            written: Vec::new(),
             targets: BTreeSet::new(),
             wraps: Vec::new(),
             guards: Vec::new(),

@@ -39,8 +39,9 @@ impl<S> Session<S> {
         }
         let hidden = prepared.output.as_ref().map_or(0, |output| output.hidden());
         let length = declared(&frame);
-        if hidden > 0 && length > frame.bytes.len() {
-            // the formats of its columns, which change, stand at its end
+        let written = prepared.output.as_ref().is_some_and(|output| !output.written.is_empty());
+        if (hidden > 0 || written) && length > frame.bytes.len() {
+            // the formats of its columns, which change, stand at its end, and any of its parameters may be looked at
             self.withhold(&frame.bytes, Vec::new());
             let limit = self.judge.connection.limits.statement;
             if length > usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -56,6 +57,12 @@ impl<S> Session<S> {
 
     /// A permitted `Bind` goes on.
     fn bound(&mut self, name: Vec<u8>, prepared: Arc<Prepared>, bytes: &Bytes, record: bool) -> Result<(), End> {
+        if let Some(refusal) = is_written(&prepared, bytes) {
+            if record {
+                self.withhold(bytes, Vec::new());
+            }
+            return self.fail(refusal);
+        }
         let hidden = prepared.output.as_ref().map_or(0, |output| output.hidden());
         let sent = self.names.moment(self.replies.segment());
         // planning computes what is declared to be constant, so it may run code
@@ -87,6 +94,15 @@ impl<S> Session<S> {
         let (portal, _) = frontend::bind_names(bytes.get(HEADER..).unwrap_or_default()).map_err(End::from_agent)?;
         self.bound(portal.to_vec(), prepared, &bytes, false)
     }
+}
+
+/// Why the values of parameters may not be written.
+fn is_written(prepared: &Prepared, bytes: &[u8]) -> Option<Box<Refusal>> {
+    let output = prepared.output.as_ref().filter(|output| !output.written.is_empty())?;
+    let body = bytes.get(HEADER..)?;
+    // what is no `Bind` the database refuses, in its own words
+    let bind = frontend::Bind::parse(body).ok()?;
+    output.check_parameters(|i| body.get(bind.params.get(i)?.clone()?)).err().map(Box::new)
 }
 
 /// Bytes of a message, as its header says.

@@ -118,7 +118,14 @@ mod tests {
             returns,
             reads: std::collections::BTreeSet::new(),
         };
-        Output { returns: Returns::NoRows, subjects: None, inside: Some(inside), cursor: Some(cursor), defines: None }
+        Output {
+            returns: Returns::NoRows,
+            subjects: None,
+            inside: Some(inside),
+            cursor: Some(cursor),
+            defines: None,
+            written: Vec::new(),
+        }
     }
 
     fn declare(name: &str, hold: bool, column: i16) -> Output {

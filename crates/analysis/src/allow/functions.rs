@@ -5,7 +5,7 @@
 /// Compute on their arguments, the clock, random numbers and definitions in the catalog (names, types, constraints),
 /// and on nothing else. They may fail.
 #[rustfmt::skip]
-pub(crate) const PURE: [&str; 490] = [
+pub(crate) const PURE: [&str; 493] = [
     "abs", "acldefault", "aclexplode", "acos", "acosd", "acosh", "age", "any_value", "area", "array_agg",
     "array_append", "array_cat", "array_dims", "array_fill", "array_length", "array_lower", "array_ndims",
     "array_position", "array_positions", "array_prepend", "array_remove", "array_replace", "array_reverse",
@@ -25,12 +25,12 @@ pub(crate) const PURE: [&str; 490] = [
     "has_schema_privilege", "has_sequence_privilege", "has_server_privilege", "has_table_privilege",
     "has_tablespace_privilege", "has_type_privilege", "hashint4", "hashint8", "hashint8extended", "hashtext",
     "hashtextextended", "height", "host", "hostmask", "in_range", "inet_merge", "inet_same_family", "initcap", "int2",
-    "int4", "int4multirange", "int4range", "int8", "int8multirange", "int8range", "interval", "is_normalized",
-    "isclosed", "isempty", "isfinite", "ishorizontal", "isopen", "isparallel", "isperp", "isvertical", "json_agg",
-    "json_array_elements", "json_array_elements_text", "json_array_length", "json_build_array", "json_build_object",
-    "json_each", "json_each_text", "json_extract_path", "json_extract_path_text", "json_object", "json_object_agg",
-    "json_object_keys", "json_strip_nulls", "json_to_record", "json_to_recordset", "json_typeof", "jsonb_agg",
-    "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_array_length", "jsonb_build_array",
+    "int4", "int4multirange", "int4range", "int4send", "int8", "int8multirange", "int8range", "int8send", "interval",
+    "is_normalized", "isclosed", "isempty", "isfinite", "ishorizontal", "isopen", "isparallel", "isperp", "isvertical",
+    "json_agg", "json_array_elements", "json_array_elements_text", "json_array_length", "json_build_array",
+    "json_build_object", "json_each", "json_each_text", "json_extract_path", "json_extract_path_text", "json_object",
+    "json_object_agg", "json_object_keys", "json_strip_nulls", "json_to_record", "json_to_recordset", "json_typeof",
+    "jsonb_agg", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_array_length", "jsonb_build_array",
     "jsonb_build_object", "jsonb_each", "jsonb_each_text", "jsonb_extract_path", "jsonb_extract_path_text",
     "jsonb_insert", "jsonb_object", "jsonb_object_agg", "jsonb_object_keys", "jsonb_path_exists",
     "jsonb_path_exists_tz", "jsonb_path_match", "jsonb_path_match_tz", "jsonb_path_query", "jsonb_path_query_array",
@@ -74,8 +74,8 @@ pub(crate) const PURE: [&str; 490] = [
     "transaction_timestamp", "translate", "trim_array", "trim_scale", "trunc", "ts_delete", "ts_filter", "ts_headline",
     "ts_rank", "ts_rank_cd", "tsmultirange", "tsquery_phrase", "tsrange", "tstzmultirange", "tstzrange",
     "tsvector_to_array", "unistr", "unnest", "upper", "upper_inc", "upper_inf", "uuid_extract_timestamp",
-    "uuid_extract_version", "uuidv4", "uuidv7", "var_pop", "var_samp", "varbit", "varchar", "variance", "version",
-    "websearch_to_tsquery", "width", "width_bucket",
+    "uuid_extract_version", "uuid_send", "uuidv4", "uuidv7", "var_pop", "var_samp", "varbit", "varchar", "variance",
+    "version", "websearch_to_tsquery", "width", "width_bucket",
 ];
 
 /// Not pure, but the server's own, and harmless outside protected data: of the session, its locks and its sequences.

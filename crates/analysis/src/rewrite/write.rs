@@ -14,7 +14,7 @@ use super::probe::Written;
 use super::refuse::{self, refusal};
 use super::target::{References, Target};
 use super::{Item, Masker, expected_of, node, source};
-use crate::output::Expected;
+use crate::output::{self, Expected};
 use crate::parse;
 
 /// The columns that a write returns, where it returns any; `None` within where the server decides.
@@ -262,20 +262,21 @@ impl Masker<'_> {
     }
 
     /// A token must not take the place of what it stands for: agents write back what they were shown.
-    fn no_token(&self, target: &Target, column: &str, value: &Node) -> Result<(), Refusal> {
+    fn no_token(&mut self, target: &Target, column: &str, value: &Node) -> Result<(), Refusal> {
         let class = self.protection.classification.get(&target.name).map(|classes| classes.class(column));
+        let Some(class) = class.filter(|class| class.may_be_token()) else { return Ok(()) };
+        let full = || format!("{}.{column}", target.name);
         let mut value = value;
         while let Some(NodeEnum::TypeCast(cast)) = &value.node {
             let Some(inner) = cast.arg.as_deref() else { break };
             value = inner;
         }
-        match (class, parse::constant(value)) {
-            (Some(class), Some(text)) if chaperone_mask::looks_like_token(class, &text) => Err(refusal(
-                "masking.echo",
-                format!("what is written to `{}.{column}` is a token, not what it stands for", target.name),
-                "a token stands for a value that is stored already, and would take the place of another",
-                "leave the column out; to find a row by its token, compare with it in WHERE",
-            )),
+        if let Some(NodeEnum::ParamRef(parameter)) = &value.node {
+            let column = full();
+            self.written.push(output::Written { parameter: parameter.number, column, class });
+        }
+        match parse::constant(value) {
+            Some(text) if chaperone_mask::looks_like_token(class, &text) => Err(output::is_token(&full())),
             _ => Ok(()),
         }
     }

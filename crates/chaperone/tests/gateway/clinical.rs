@@ -85,18 +85,7 @@ fn cluster() -> Cluster {
 }
 
 fn gateway(cluster: &Arc<Cluster>) -> Gateway {
-    let mut gateway = Setup::new().cluster(cluster.clone()).start();
-    gateway.kill();
-    fs::write(gateway.path("policies/test.cedar"), POLICY).unwrap();
-    // always the same, so that statements may name a token
-    fs::write(gateway.path("tokens"), "5a".repeat(32)).unwrap();
-    let config = fs::read_to_string(gateway.path("chaperone.yaml")).unwrap();
-    let classes = "classification: classes.yaml";
-    assert!(config.contains(classes));
-    let with_tokens = format!("{classes}, tokens: {{ key: {{ file: tokens }}, form: invertible }}");
-    fs::write(gateway.path("chaperone.yaml"), config.replace(classes, &with_tokens)).unwrap();
-    gateway.launch();
-    gateway
+    Setup::new().cluster(cluster.clone()).policy(POLICY).tokens().start()
 }
 
 /// Where statements go.

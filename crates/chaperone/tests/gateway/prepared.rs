@@ -70,3 +70,47 @@ async fn what_was_prepared_by_sql_runs_masked_as_of_now_or_not_at_all() {
     drop(client);
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
+
+/// Reads numbers as tokens, and may write them.
+const WRITER: &str = r#"
+permit (principal in Group::"agents", action in [Action::"connect", Action::"select", Action::"insert", Action::"update",
+  Action::"probe", Action::"read_token"], resource);
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_written_in_place_of_what_it_stands_for_as_a_parameter_either() {
+    let mut gateway = Setup::new().policy(WRITER).tokens().start();
+    let mut client = gateway.client("clinic").await;
+    let token = client.rows("select mrn from clinic.patient where id = 1").await.unwrap().remove(0);
+    assert!(token.starts_with("phi_mrn_"), "{token}");
+    let mut run = async |sql: &str, values: &[&[u8]], format: u16| {
+        let values: Vec<Option<&[u8]>> = values.iter().copied().map(Some).collect();
+        let formats = vec![format; usize::from(format > 0) * values.len()];
+        let frames = [
+            frame::parse("", sql, &[25, 25]),
+            frame::bind("", "", &values, &formats),
+            frame::execute("", 0),
+            frame::sync(),
+        ];
+        client.send(&frames.concat()).await.unwrap();
+        let answer = client.until_ready().await.unwrap();
+        let hint = answer.iter().find_map(|message| message.field(b'H')).unwrap_or_default();
+        (error(&answer), hint)
+    };
+    let update = "update clinic.patient set mrn = $1 where mrn = $2 and id < 0";
+    for format in [0, 1] {
+        let (code, hint) = run(update, &[token.as_bytes(), token.as_bytes()], format).await;
+        assert_eq!(code, "42501");
+        assert!(hint.contains("find a row by its token"), "{hint}");
+    }
+    let insert = "insert into clinic.patient (id, mrn, city) values (-1, $2, $1)";
+    assert_eq!(run(insert, &[b"x", token.as_bytes()], 0).await.0, "42501");
+    // longer than what is taken up at once
+    let long = "x".repeat(1 << 20);
+    assert_eq!(run(insert, &[long.as_bytes(), token.as_bytes()], 0).await.0, "42501");
+    // in a condition it is what tokens are for, and a number is a number
+    assert_eq!(run(update, &[b"M-1", token.as_bytes()], 0).await.0, "");
+    assert_eq!(run(update, &[long.as_bytes(), token.as_bytes()], 0).await.0, "");
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}

@@ -61,6 +61,8 @@ pub struct Setup {
     tls: bool,
     cluster: Option<Arc<Cluster>>,
     database_port: Option<u16>,
+    policy: &'static str,
+    tokens: bool,
 }
 
 /// A running gateway.
@@ -76,7 +78,15 @@ pub struct Gateway {
 
 impl Setup {
     pub fn new() -> Self {
-        Setup { limits: String::new(), gateway_limits: String::new(), tls: false, cluster: None, database_port: None }
+        Setup {
+            limits: String::new(),
+            gateway_limits: String::new(),
+            tls: false,
+            cluster: None,
+            database_port: None,
+            policy: POLICY,
+            tokens: false,
+        }
     }
 
     /// With bounds of a session, as in the configuration file: `idle: 1s`.
@@ -109,6 +119,18 @@ impl Setup {
         self
     }
 
+    /// With another policy than [`POLICY`].
+    pub fn policy(mut self, policy: &'static str) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// With tokens that can be inverted, always the same, so that statements may name one.
+    pub fn tokens(mut self) -> Self {
+        self.tokens = true;
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Gateway {
         let cluster = self.cluster.unwrap_or_else(cluster);
@@ -118,7 +140,8 @@ impl Setup {
         fs::write(base.join("database"), format!("{ROLE}\n{PASSWORD}\n")).unwrap();
         fs::write(base.join("classes.yaml"), clinic::CLASSIFICATION).unwrap();
         fs::create_dir(base.join("policies")).unwrap();
-        fs::write(base.join("policies/test.cedar"), POLICY).unwrap();
+        fs::write(base.join("policies/test.cedar"), self.policy).unwrap();
+        fs::write(base.join("tokens"), "5a".repeat(32)).unwrap();
         Authority::new("test CA").unwrap().leaf(&["localhost", "127.0.0.1"]).unwrap().write_to(base).unwrap();
         let connection = |name: &str, what: &str| {
             format!(
@@ -127,11 +150,12 @@ impl Setup {
                 self.limits
             )
         };
+        let tokens = if self.tokens { ", tokens: { key: { file: tokens }, form: invertible }" } else { "" };
         let config = format!(
             "listen: {{ postgres: '127.0.0.1:0' }}\n{}issuers: [{{ name: test, url: '{}', audience: chaperone }}]\nconnections:\n{}{}policies: policies\nevidence: {{ dir: evidence, origin: test.example }}\nlimits: {{ {} }}\n",
             if self.tls { "tls: { cert: tls.crt, key: tls.key }\n" } else { "" },
             issuer.url(),
-            connection("clinic", "classification: classes.yaml"),
+            connection("clinic", &format!("classification: classes.yaml{tokens}")),
             connection("ops", "phi: none"),
             self.gateway_limits,
         );
