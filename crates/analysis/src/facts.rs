@@ -80,7 +80,8 @@ pub(crate) fn of(statement: &NodeEnum, names: &impl Names) -> Facts {
         let own = names.temporary(&relation.schema, &relation.name).filter(|_| relation.catalog.is_empty());
         if let Some(own) = own {
             needs.extend(own.needs.iter().cloned());
-            if matches!(relation.role, Role::CopyTo) {
+            let copies = matches!(statement, NodeEnum::CopyStmt(_)) && !matches!(relation.role, Role::CopyFrom);
+            if copies {
                 needs.extend(own.needs.iter().map(|need| Need { action: Action::Copy, ..need.clone() }));
             }
             continue;

@@ -158,6 +158,8 @@ struct Masker<'a> {
     bare: BTreeSet<TableName>,
     /// Names of all CTEs in the statement. None of them is the name of a visible relation.
     ctes: BTreeSet<String>,
+    /// Those that show masks, whatever their columns are called.
+    masked_ctes: BTreeSet<String>,
     /// What `FROM` names so far, for each query around this place, innermost last.
     scopes: Vec<Vec<Item>>,
     /// What the `FROM` of the query around all others names.
@@ -292,6 +294,7 @@ impl<'a> Masker<'a> {
             filled: Filled::default(),
             bare: BTreeSet::new(),
             ctes,
+            masked_ctes: BTreeSet::new(),
             scopes: Vec::new(),
             top: Vec::new(),
             knows_subjects: protection.classification.values().any(|classes| classes.subject_column().is_some()),

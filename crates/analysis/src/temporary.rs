@@ -95,6 +95,10 @@ impl Temporaries {
             known.is_view |= is_view;
         }
         let mut written = crate::facts::written(statements.node(i));
+        // a view may show what is written
+        if written.iter().any(|name| self.made.contains_key(name)) {
+            written.extend(self.views().map(str::to_owned));
+        }
         written.extend(made.map(|(name, _)| name.to_owned()));
         let reads = || facts.needs.iter().filter(|need| need.action == Action::Select);
         for name in written {
@@ -120,6 +124,11 @@ impl Temporaries {
     /// Notes under which masks a statement fills them. Whether that was new.
     pub fn filled(&mut self, filled: &Filled, masks: &Arc<Masks>, cutoff_year: i32) -> bool {
         let mut new = false;
+        // a view may show what is filled
+        for known in self.made.values_mut().filter(|known| known.is_view && filled.masked && !filled.names.is_empty()) {
+            new |= !known.masked;
+            known.masked = true;
+        }
         for name in &filled.names {
             let Some(known) = self.made.get_mut(name) else { continue };
             new |= known.by.is_none() || filled.masked && !known.masked;
@@ -146,6 +155,10 @@ impl Temporaries {
     /// The relation that a name means, if it is one of these.
     pub(crate) fn get(&self, schema: &str, name: &str) -> Option<&Temporary> {
         matches!(schema, "" | PG_TEMP).then(|| self.made.get(name)).flatten()
+    }
+
+    fn views(&self) -> impl Iterator<Item = &str> {
+        self.made.iter().filter(|(_, known)| known.is_view).map(|(name, _)| &**name)
     }
 
     /// Names of those that hold masks.

@@ -110,7 +110,7 @@ impl Judge {
     /// Puts masks in place, from the live catalog.
     pub(crate) fn shield(&mut self, catalog: Arc<chaperone_analysis::Catalog>) {
         if let Some(tables) = self.classified.tables() {
-            let generation = self.shield.as_ref().map_or(1, |shield| shield.generation + 1);
+            let generation = self.shield.as_ref().map_or(1, |shield| shield.generation() + 1);
             let masking = self.connection.masking.clone();
             let shield = Shield::new(catalog, tables.clone(), masking, &mut self.authority, now(), generation);
             self.has_news |= self.shield.as_ref().is_some_and(|before| before.masks != shield.masks);
@@ -163,7 +163,7 @@ impl Judge {
 
     /// The generation of the session's protection; 0 where nothing is protected.
     pub(crate) fn generation(&self) -> u64 {
-        self.shield.as_ref().map_or(0, |shield| shield.generation)
+        self.shield.as_ref().map_or(0, |shield| shield.generation())
     }
 
     /// Looks whether the catalog was replaced, and puts the masks anew if so.
@@ -266,7 +266,7 @@ impl Judge {
         let mut permits = Vec::with_capacity(statements.len());
         let mut effects = Effects::None;
         let mut refused = None;
-        let mut prepared = Vec::new();
+        let (mut prepared, mut executed) = (Vec::new(), Vec::new());
         for i in 0..statements.len() {
             let ordinal = self.ordinal();
             if self.is_shielded()
@@ -276,6 +276,7 @@ impl Judge {
                     Prepares::Prepare(_) if self.made.is_full() => _ = refused.get_or_insert(made::too_many()),
                     Prepares::Prepare(name) => prepared.push((i, ordinal, name)),
                     Prepares::Execute(name) => {
+                        executed.push(name);
                         if let Err(refusal) = self.executes(name) {
                             refused.get_or_insert(refusal);
                         }
@@ -331,6 +332,9 @@ impl Judge {
             (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
             (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref(), &mut self.own),
         };
+        // what this text itself fills may be masks by the time that it executes something
+        let rewritten =
+            rewritten.and_then(|text| executed.iter().try_for_each(|name| self.executes(name)).map(|()| text));
         if let (Ok(_), Some(shield)) = (&rewritten, &self.shield) {
             for (i, ordinal, name) in prepared {
                 // the same masks as just now, so this cannot fail
@@ -338,7 +342,7 @@ impl Judge {
                     shield.rewrite(&statements, i, &shield.masks, &self.own.temporaries)
                     && let Some(inside) = output.inside
                 {
-                    let (text, generation) = (statements.text(i).to_owned(), shield.generation);
+                    let (text, generation) = (statements.text(i).to_owned(), shield.generation());
                     self.made.add(name, made::Statement { ordinal, text, run, returns: inside.returns, generation });
                 }
             }
@@ -370,7 +374,7 @@ impl Judge {
             return Err(made::of_the_protocol());
         }
         let Some(shield) = &self.shield else { return Ok(()) };
-        for statement in self.made.named(name).iter_mut().filter(|known| known.generation != shield.generation) {
+        for statement in self.made.named(name).iter_mut().filter(|known| known.generation != shield.generation()) {
             let statements = self.connection.analyser.analyse(&statement.text)?;
             let again = shield.rewrite(&statements, 0, &shield.masks, &self.own.temporaries)?;
             if again.text != statement.run {
@@ -378,7 +382,7 @@ impl Judge {
             }
             // the columns of a name can be others by now
             statement.returns = again.output.inside.map_or(Returns::NoRows, |inside| inside.returns);
-            statement.generation = shield.generation;
+            statement.generation = shield.generation();
         }
         Ok(())
     }

@@ -52,19 +52,19 @@ impl Own {
         let (text, run) = (statements.text(i), run);
         if !self.views.iter().any(|known| known.name == name && known.text == text && known.run == run) {
             let (name, text, run) = (name.to_owned(), text.to_owned(), run.to_owned());
-            self.views.push(View { name, text, run, generation: shield.generation });
+            self.views.push(View { name, text, run, generation: shield.generation() });
         }
     }
 
     /// Looks at the views again if masks or catalog have changed.
     pub(crate) fn renew(&mut self, shield: &Shield, analyser: &Analyser) {
         let mut outdated = Vec::new();
-        for view in self.views.iter_mut().filter(|view| view.generation != shield.generation) {
+        for view in self.views.iter_mut().filter(|view| view.generation != shield.generation()) {
             let again = analyser
                 .analyse(&view.text)
                 .and_then(|statements| shield.rewrite(&statements, 0, &shield.masks, &self.temporaries));
             match again {
-                Ok(again) if again.text == view.run => view.generation = shield.generation,
+                Ok(again) if again.text == view.run => view.generation = shield.generation(),
                 _ => outdated.push(view.name.clone()),
             }
         }

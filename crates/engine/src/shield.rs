@@ -1,6 +1,6 @@
 //! What masks statements on a connection that holds protected data: the live catalog, the classes, the session's masks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -34,8 +34,8 @@ pub(crate) struct Shield {
     pub(crate) masks: Arc<Masks>,
     masking: Arc<Masking>,
     pub(crate) cutoff_year: i32,
-    /// Grows whenever any of the above is replaced.
-    pub(crate) generation: u64,
+    /// Grows whenever any of the above is replaced, and when the session's own relations change.
+    generation: Cell<u64>,
     /// What was rewritten under all of the above, by the exact text of the statement.
     known: RefCell<HashMap<Box<str>, Rewritten>>,
 }
@@ -55,7 +55,13 @@ impl Shield {
     ) -> Self {
         let columns = catalog.columns_of(tables.keys());
         let masks = authority.masks(&columns, now);
-        Shield { catalog, tables, masks, masking, cutoff_year: cutoff_year(now), generation, known: RefCell::default() }
+        let (cutoff_year, generation) = (cutoff_year(now), Cell::new(generation));
+        Shield { catalog, tables, masks, masking, cutoff_year, generation, known: RefCell::default() }
+    }
+
+    /// By what protection, as a number, something was rewritten.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.get()
     }
 
     /// Statement `i` under the masks of its permit.
@@ -92,6 +98,8 @@ impl Shield {
     /// What was rewritten may be something else by now: the session's own relations have changed.
     pub(crate) fn forget(&self) {
         self.known.borrow_mut().clear();
+        // what was prepared, too: what it writes could be masks by now
+        self.generation.set(self.generation() + 1);
     }
 
     /// Statement `i` with all that is protected redacted, whatever the session may see of it; `None` where it cannot be

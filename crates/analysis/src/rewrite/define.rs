@@ -361,6 +361,10 @@ impl Masker<'_> {
             range.relpersistence = "t".to_owned();
             self.filled.names.insert(range.relname.clone());
         } else {
+            // the session's own may have such a number
+            if range.schemaname.starts_with(PG_TEMP) {
+                return Err(refuse::construct("a schema of temporary relations by its number"));
+            }
             if range.schemaname.is_empty() {
                 if self.temporaries.get("", &range.relname).is_some() {
                     return taken("this session has made a temporary one of that name");

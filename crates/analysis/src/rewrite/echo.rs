@@ -38,7 +38,7 @@ impl Masker<'_> {
     }
 
     fn shown<T: serde::Serialize + ?Sized>(&self, part: &T, excluded: bool) -> bool {
-        let own = self.temporaries.masked().collect();
+        let own = self.temporaries.masked().chain(self.masked_ctes.iter().map(String::as_str)).collect();
         let mut shown = Shown { hidden: &self.hidden_names, own, path: Vec::new(), open: None, found: false, excluded };
         visit(part, &mut shown);
         shown.found
@@ -160,7 +160,7 @@ fn is_plain(value: &Node) -> bool {
 /// Looks for masked columns in what queries show.
 struct Shown<'h> {
     hidden: &'h BTreeSet<String>,
-    /// Temporary relations that hold masks, whatever their columns are called.
+    /// Temporary relations and CTEs that hold masks, whatever their columns are called.
     own: BTreeSet<&'h str>,
     /// The structs and fields around this place.
     path: Vec<(&'static str, &'static str)>,

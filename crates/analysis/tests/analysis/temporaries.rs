@@ -92,6 +92,38 @@ const REFUSED: &[(&str, &str)] = &[
         "CREATE TEMP TABLE set_later (id int, a text); UPDATE set_later SET a = p.ssn FROM clinic.patient p WHERE p.id = set_later.id; INSERT INTO clinic.task (id, what) SELECT id + 5000, a FROM set_later",
         "masking.echo",
     ),
+    // a view sees what is put into its table later
+    (
+        "CREATE TEMP TABLE late (id int, a text); CREATE TEMP VIEW of_late AS SELECT id, a FROM late; INSERT INTO late SELECT id, last_name FROM clinic.patient; INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM of_late",
+        "masking.echo",
+    ),
+    (
+        "CREATE TEMP VIEW of_patient AS SELECT id, last_name AS a FROM clinic.patient; INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM of_patient",
+        "masking.echo",
+    ),
+    // what an outer WITH shows is a mask, too
+    (
+        "WITH w AS (SELECT id, last_name AS a FROM clinic.patient), i AS (INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM w RETURNING id) SELECT * FROM i",
+        "masking.echo",
+    ),
+    (
+        "WITH w AS (SELECT id, x AS a FROM kept), i AS (INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM w RETURNING id) SELECT * FROM i",
+        "masking.echo",
+    ),
+    (
+        "WITH w AS (SELECT id, x AS a FROM kept), i AS (UPDATE clinic.task SET what = w.a FROM w WHERE w.id = task.id RETURNING task.id) SELECT * FROM i",
+        "masking.echo",
+    ),
+    (
+        "MERGE INTO clinic.task t USING (SELECT id AS i, x AS a FROM kept) k ON k.i = t.id WHEN MATCHED THEN UPDATE SET what = a",
+        "masking.echo",
+    ),
+    ("CREATE TABLE pg_temp_3.mine (id int)", "masking.construct"),
+    ("CREATE TABLE pg_temp_3.mine AS SELECT 1 AS a", "masking.construct"),
+    (
+        "WITH RECURSIVE i AS (INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM w RETURNING id), w AS (SELECT id, x AS a FROM kept) SELECT * FROM i",
+        "masking.construct",
+    ),
     ("WITH kept AS (SELECT 1) SELECT * FROM kept", "masking.cte"),
     (
         "CREATE TEMP VIEW writable AS SELECT id, sex FROM clinic.patient; UPDATE writable SET sex = 'x'",
@@ -285,5 +317,12 @@ fn to_read_it_takes_what_it_took_to_fill_it() {
     ] {
         assert!(needs(sql).contains(Action::Ddl.name()), "{sql}");
     }
-    assert!(needs("COPY mine TO STDOUT").contains("copy patient"));
+    for sql in ["COPY mine TO STDOUT", "COPY (TABLE mine) TO STDOUT", "COPY over TO STDOUT"] {
+        assert!(needs(sql).contains("copy patient"), "{sql}");
+    }
+    // a view shows what its table is filled with later
+    assert_eq!(needs("CREATE TEMP TABLE empty (a int)"), "connect -");
+    assert_eq!(needs("CREATE TEMP VIEW of_empty AS TABLE empty"), "connect -");
+    assert_eq!(needs("INSERT INTO empty SELECT id FROM patient"), "select patient");
+    assert!(needs("TABLE of_empty").contains("select patient"));
 }
