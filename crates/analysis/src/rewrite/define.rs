@@ -141,7 +141,7 @@ impl Masker<'_> {
     /// `CREATE INDEX`, on a temporary table or on columns that are shown as stored.
     pub(super) fn create_index(&mut self, mut index: pg::IndexStmt) -> Defined {
         let pg::IndexStmt {
-            idxname: _,
+            idxname,
             relation,
             access_method: _,
             table_space,
@@ -176,6 +176,15 @@ impl Masker<'_> {
         let range = relation.as_mut().ok_or_else(|| refuse::internal("an index has no table"))?;
         let own = self.own(range)?;
         let shown = match own {
+            // it is temporary, too, and found before all else (rule R1)
+            Some(_) if self.catalog.relation("", idxname).is_some() => {
+                return Err(refusal(
+                    "masking.temporary",
+                    format!("`{idxname}` cannot be the name of a new relation"),
+                    "there is a table of that name, which it would hide",
+                    "give it another name",
+                ));
+            }
             Some(_) => None,
             None => Some(self.shown_columns(range)?),
         };
@@ -381,7 +390,10 @@ impl Masker<'_> {
     }
 
     fn has_type(&self, name: &str) -> bool {
-        let in_path = |schema: &String| self.catalog.types.contains_key(&TableName::new(&**schema, name));
+        // its array type comes along
+        let array = format!("_{name}");
+        let has = |schema: &str, name: &str| self.catalog.types.contains_key(&TableName::new(schema, name));
+        let in_path = |schema: &String| has(schema, name) || has(schema, &array);
         TYPES.binary_search(&name).is_ok() || SERIAL.contains(&name) || self.catalog.search_path.iter().any(in_path)
     }
 

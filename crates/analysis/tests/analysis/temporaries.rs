@@ -124,6 +124,7 @@ const REFUSED: &[(&str, &str)] = &[
         "WITH RECURSIVE i AS (INSERT INTO clinic.task (id, what) SELECT id + 6000, a FROM w RETURNING id), w AS (SELECT id, x AS a FROM kept) SELECT * FROM i",
         "masking.construct",
     ),
+    ("CREATE INDEX patient ON kept (id)", "masking.temporary"),
     ("WITH kept AS (SELECT 1) SELECT * FROM kept", "masking.cte"),
     (
         "CREATE TEMP VIEW writable AS SELECT id, sex FROM clinic.patient; UPDATE writable SET sex = 'x'",
