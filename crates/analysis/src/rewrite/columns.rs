@@ -77,6 +77,10 @@ impl Masker<'_> {
             }
             _ => return Err(refuse::construct("a constraint of that kind")),
         }
+        // its index has this name, and would hide a table of it
+        if !constraint.conname.is_empty() && self.catalog.relation("", &constraint.conname).is_some() {
+            return Err(refuse::construct("a constraint that has the name of a table"));
+        }
         let storage = !constraint.options.is_empty() || !constraint.indexspace.is_empty();
         if storage || !constraint.indexname.is_empty() || !constraint.access_method.is_empty() {
             return Err(refuse::construct("a constraint with options"));

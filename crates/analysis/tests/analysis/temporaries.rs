@@ -125,6 +125,7 @@ const REFUSED: &[(&str, &str)] = &[
         "masking.construct",
     ),
     ("CREATE INDEX patient ON kept (id)", "masking.temporary"),
+    ("CREATE TEMP TABLE named (id int CONSTRAINT patient UNIQUE)", "masking.construct"),
     ("WITH kept AS (SELECT 1) SELECT * FROM kept", "masking.cte"),
     (
         "CREATE TEMP VIEW writable AS SELECT id, sex FROM clinic.patient; UPDATE writable SET sex = 'x'",
