@@ -6,6 +6,7 @@ mod clinical;
 mod crash;
 mod discover;
 mod hostile;
+mod inside;
 mod old_server;
 mod operator;
 mod prepared;
