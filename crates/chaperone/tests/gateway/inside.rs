@@ -215,7 +215,7 @@ fn scenarios() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         (
             "prepare by the protocol",
             vec![
-                synced(&[run(&format!("prepare p(int) as select id from clinic.patient where id = $1"), &[])]),
+                synced(&[run("prepare p(int) as select id from clinic.patient where id = $1", &[])]),
                 q("execute p(2)"),
                 q("deallocate p"),
                 q("execute p(2)"),
@@ -270,7 +270,7 @@ fn scenarios() -> Vec<(&'static str, Vec<Vec<u8>>)> {
                 q("rollback to s"),
                 q("fetch 1 from c"),
                 q("rollback to s"),
-                q(&format!("declare c cursor for select sex, id from clinic.patient where id = 7")),
+                q("declare c cursor for select sex, id from clinic.patient where id = 7"),
                 q("fetch 1 from c"),
                 q("commit"),
             ],
