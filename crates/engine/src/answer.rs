@@ -102,10 +102,11 @@ impl<S> Session<S> {
                 self.copying_in = false;
                 match self.replies.pop() {
                     Some(Owed::Parse { name, previous, refusal: refused }) => {
-                        self.names.restore_statement(name, previous);
+                        let failed = Owed::Parse { name, previous, refusal: None };
+                        self.replies.take_back(vec![failed], &mut self.names);
                         refusal = refused;
                     }
-                    Some(Owed::Bind { name, previous }) => self.names.restore_portal(name, previous),
+                    Some(failed @ Owed::Bind { .. }) => self.replies.take_back(vec![failed], &mut self.names),
                     Some(Owed::Execute { ordinal, output, started, .. }) => {
                         self.ended(ordinal, output.as_deref(), started, None, code);
                     }

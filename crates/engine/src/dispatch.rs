@@ -94,7 +94,7 @@ impl<S> Session<S> {
         self.settled = false;
         if let Some(skipped) = self.replies.push(owed) {
             self.skipped(&skipped.ordinals());
-            skipped.take_back(&mut self.names);
+            self.replies.take_back(vec![skipped], &mut self.names);
         }
     }
 

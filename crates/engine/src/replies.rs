@@ -4,7 +4,7 @@
 //! settles the one at the front (PostgreSQL manual 55.2.3, 55.2.4). That is how an error is matched to its statement,
 //! how a refused statement's error gets its own words, and how an answer is counted.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,10 +148,27 @@ impl Replies {
         self.queue.iter().any(|owed| matches!(owed, Owed::Inside { .. } | Owed::SyncInside))
     }
 
-    /// Whether what was sent last is answered by `ReadyForQuery`, and that is still to come.
+    /// Whether what was sent last is answered by `ReadyForQuery` in any case, and that is still to come. A simple query
+    /// is not where the `Sync` before it was left out: an error there, and the database skips the query too.
     pub(crate) fn ends_segment(&self) -> bool {
-        let last = self.queue.iter().rev().find(|owed| !matches!(owed, Owed::CopyEnd));
-        matches!(last, Some(Owed::Sync | Owed::Query(_)))
+        let mut ends = false;
+        for owed in self.queue.iter().rev() {
+            match owed {
+                Owed::Sync | Owed::SyncInside => return true,
+                Owed::Query(_) => ends = true,
+                Owed::CopyEnd => {}
+                Owed::Parse { .. }
+                | Owed::Bind { .. }
+                | Owed::Close { .. }
+                | Owed::DescribeStatement { .. }
+                | Owed::DescribePortal { .. }
+                | Owed::Execute { .. }
+                | Owed::Probe
+                | Owed::Probed { .. }
+                | Owed::Inside { .. } => return false,
+            }
+        }
+        ends
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -201,11 +218,58 @@ impl Replies {
                 None => break,
             }
         }
-        for owed in undo.into_iter().rev() {
-            owed.take_back(names);
-        }
+        self.take_back(undo, names);
         self.skipping = self.queue.is_empty();
         skipped
+    }
+
+    /// Undoes what messages did to the names, since the database did not accept them. Where a message that was sent later
+    /// has given or closed the name since, that is what stays; should it fail too, the name means what it did before all.
+    pub(crate) fn take_back(&mut self, undo: Vec<Owed>, names: &mut Names) {
+        let mut statements: HashMap<Vec<u8>, Option<Arc<Prepared>>> = HashMap::new();
+        let mut portals: HashMap<Vec<u8>, Option<Arc<Portal>>> = HashMap::new();
+        // the first that had a name knows what it meant before
+        for owed in undo.into_iter().rev() {
+            match owed {
+                Owed::Parse { name, previous, .. } => drop(statements.insert(name, previous)),
+                Owed::Bind { name, previous } => drop(portals.insert(name, previous)),
+                Owed::Close { name, statement: Some(previous), .. } => {
+                    drop(statements.insert(name, Some(previous)));
+                }
+                Owed::Close { name, portal: Some(previous), .. } => drop(portals.insert(name, Some(previous))),
+                _ => {}
+            }
+        }
+        for owed in &mut self.queue {
+            if statements.is_empty() && portals.is_empty() {
+                return;
+            }
+            match owed {
+                Owed::Parse { name, previous, .. } => {
+                    if let Some(before) = statements.remove(name) {
+                        *previous = before;
+                    }
+                }
+                Owed::Bind { name, previous } => {
+                    if let Some(before) = portals.remove(name) {
+                        *previous = before;
+                    }
+                }
+                Owed::Close { name, statement: statement @ Some(_), .. } => {
+                    if let Some(before) = statements.remove(name) {
+                        *statement = before;
+                    }
+                }
+                Owed::Close { name, portal: portal @ Some(_), .. } => {
+                    if let Some(before) = portals.remove(name) {
+                        *portal = before;
+                    }
+                }
+                _ => {}
+            }
+        }
+        statements.into_iter().for_each(|(name, before)| names.restore_statement(name, before));
+        portals.into_iter().for_each(|(name, before)| names.restore_portal(name, before));
     }
 
     /// Ordinals of every statement that has not finished; for the record when the session ends.
@@ -232,31 +296,6 @@ impl Owed {
             | Owed::Inside { .. }
             | Owed::SyncInside
             | Owed::CopyEnd => Vec::new(),
-        }
-    }
-
-    /// Undoes what the message did to the names, since the database did not accept it.
-    pub(crate) fn take_back(self, names: &mut Names) {
-        match self {
-            Owed::Parse { name, previous, .. } => names.restore_statement(name, previous),
-            Owed::Bind { name, previous } => names.restore_portal(name, previous),
-            Owed::Close { name, statement, portal } => {
-                if statement.is_some() {
-                    names.restore_statement(name, statement);
-                } else if portal.is_some() {
-                    names.restore_portal(name, portal);
-                }
-            }
-            Owed::Query(_)
-            | Owed::DescribeStatement { .. }
-            | Owed::DescribePortal { .. }
-            | Owed::Execute { .. }
-            | Owed::Probe
-            | Owed::Probed { .. }
-            | Owed::Sync
-            | Owed::Inside { .. }
-            | Owed::SyncInside
-            | Owed::CopyEnd => {}
         }
     }
 }
@@ -331,6 +370,56 @@ mod tests {
         replies.ready();
         assert!(replies.is_known(segment) && replies.is_known(segment - 1));
         assert_eq!(replies.answered(), segment);
+    }
+
+    #[test]
+    fn what_was_given_later_stays_when_something_earlier_fails() {
+        let mut names = Names::default();
+        let mut replies = Replies::default();
+        let name = || b"s".to_vec();
+        let first = Arc::new(Prepared::unknown());
+        names.set_statement(name(), first.clone());
+        let parse = |names: &mut Names, replies: &mut Replies| {
+            let statement = Arc::new(Prepared::unknown());
+            let previous = names.set_statement(name(), statement.clone());
+            assert!(replies.push(Owed::Parse { name: name(), previous, refusal: None }).is_none());
+            statement
+        };
+        let of_s = |names: &Names, statement: &Arc<Prepared>| {
+            names.statement(b"s").is_some_and(|known| Arc::ptr_eq(known, statement))
+        };
+        // two in a segment, of which the first fails; then two in segments of their own
+        parse(&mut names, &mut replies);
+        parse(&mut names, &mut replies);
+        assert!(replies.push(Owed::Sync).is_none());
+        parse(&mut names, &mut replies);
+        assert!(replies.push(Owed::Sync).is_none());
+        let last = parse(&mut names, &mut replies);
+        assert!(replies.push(Owed::Sync).is_none());
+        for remains in [&last, &last, &first] {
+            let failed = replies.pop().unwrap();
+            replies.take_back(vec![failed], &mut names);
+            assert!(replies.skip_to_sync(&mut names).is_empty());
+            assert!(matches!(replies.pop(), Some(Owed::Sync)));
+            assert!(of_s(&names, remains));
+        }
+    }
+
+    #[test]
+    fn a_query_that_may_be_skipped_ends_nothing() {
+        let mut replies = Replies::default();
+        assert!(!replies.ends_segment());
+        for (owed, ends) in [
+            (Owed::Query(Query::of([1])), true),
+            (execute(2), false),
+            (Owed::Query(Query::of([3])), false),
+            (Owed::Sync, true),
+            (Owed::CopyEnd, true),
+            (Owed::Query(Query::of([4])), true),
+        ] {
+            assert!(replies.push(owed).is_none());
+            assert_eq!(replies.ends_segment(), ends, "{replies:?}");
+        }
     }
 
     #[test]
