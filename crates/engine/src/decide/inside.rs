@@ -16,9 +16,9 @@ impl Judge {
     }
 
     fn wanted(&mut self, text: &str) -> Option<(Vec<Wanted>, usize)> {
-        self.is_shielded().then_some(())?;
+        // most have none, and are not parsed twice
+        (self.is_shielded() && mentions(text)).then_some(())?;
         let statements = self.parsed(text).ok()?;
-        // most have none, and are not looked at twice
         (0..statements.len()).any(|i| statements.has_inside(i)).then_some(())?;
         self.refresh().ok()?;
         let shield = self.shield.as_ref()?;
@@ -51,5 +51,51 @@ impl Judge {
             })
             .collect();
         Some((wanted, statements.len()))
+    }
+}
+
+/// Whether a text may have a statement with a query inside.
+fn mentions(text: &str) -> bool {
+    const WORDS: [&[u8]; 5] = [b"copy", b"create", b"declare", b"into", b"prepare"];
+    let text = text.as_bytes();
+    let ends = |text: &[u8], word: &[u8]| {
+        text.len()
+            .checked_sub(word.len())
+            .and_then(|from| text.get(from..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(word))
+    };
+    let stands = |i: usize, word: &[u8]| {
+        text.get(i..i + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
+            // what is written somewhere is another matter
+            && !(word == b"into" && [b"insert".as_slice(), b"merge"].iter().any(|verb| ends(text[..i].trim_ascii_end(), verb)))
+    };
+    text.iter()
+        .enumerate()
+        .filter(|(_, byte)| matches!(byte.to_ascii_lowercase(), b'c' | b'd' | b'i' | b'p'))
+        .any(|(i, _)| WORDS.iter().any(|word| stands(i, word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn a_word_is_found_wherever_it_stands() {
+        for text in [
+            "COPY t TO STDOUT",
+            "begin;declare c cursor for select 1",
+            "/**/PrePare",
+            "select 1;\u{a0}copy",
+            "select a InTo t from b",
+            "insert into a values (1); select 1 into b",
+            "CREATE TEMP TABLE t AS TABLE u",
+        ] {
+            assert!(mentions(text), "{text}");
+        }
+        for text in
+            ["", "select 1", "cop", "prepar", "declar e", "select code, place from c", "INSERT\n INTO t", "merge into"]
+        {
+            assert!(!mentions(text), "{text}");
+        }
     }
 }
