@@ -73,6 +73,8 @@ async fn messages_in_any_order_are_answered_as_the_database_would() {
     let pool = pool();
     let mut seed: u64 = 7;
     let mut differ = Vec::new();
+    // servers from 18 on stop answering after some of it
+    let mut silent = 0;
     for round in 0..ROUNDS {
         let mut steps = vec![q("create temp table t as select id from clinic.patient where id < 3")];
         for _ in 0..10 {
@@ -82,7 +84,11 @@ async fn messages_in_any_order_are_answered_as_the_database_would() {
         steps.push(frame::sync());
         let mut direct = Client::connect(&address, Transport::Plain).await.unwrap();
         direct.login("gateway", "clinic", "not-a-secret-of-anyone").await.unwrap();
-        let expected = told(direct, &steps, true).await;
+        let sent = steps.clone();
+        let Ok(expected) = tokio::spawn(async move { told(direct, &sent, true).await }).await else {
+            silent += 1;
+            continue;
+        };
         let (client, sent) = (gateway.client("clinic").await, steps.clone());
         let seen = tokio::spawn(async move { told(client, &sent, true).await }).await;
         if !matches!(&seen, Ok(seen) if *seen == expected) {
@@ -90,6 +96,7 @@ async fn messages_in_any_order_are_answered_as_the_database_would() {
             differ.push(format!("== {round} {steps:?}\n  direct  {expected:?}\n  gateway {seen:?}"));
         }
     }
+    assert!(silent * 10 <= ROUNDS, "{silent} rounds that the database itself does not answer");
     assert!(differ.is_empty(), "{} {}", differ.len(), differ.join("\n"));
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
