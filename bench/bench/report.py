@@ -32,8 +32,10 @@ def table(head, rows):
 
 
 def aim(what, value, bound, least=True):
-    """One aim and whether this run meets it."""
+    """One aim and whether this run meets it; without a bound only the figure."""
     if value is None:
         return f"{what}: not measured"
+    if bound is None:
+        return f"{what}: {value:.2f}"
     met = value >= bound if least else value <= bound
     return f"{what}: {value:.2f}, aim {'≥' if least else '≤'} {bound:g}: {'met' if met else 'NOT met'}"

@@ -117,11 +117,14 @@ pub(crate) fn zip(column: &str, ty: &Type, table: &ZipTable) -> Option<String> {
     let sparse: Vec<&str> = table.prefixes().collect();
     let prefix = format!("pg_catalog.\"substring\"({text}, 1, 3)");
     // five digits, or nine with or without the hyphen; a bpchar loses its padding in the cast. The length comes first:
-    // a pattern needs four bytes for each character, and raises where that is more than the server gives for one value
+    // a pattern needs four bytes for each character, and raises where that is more than the server gives for one value.
+    // Of five characters none is other than a digit: a scan for that takes half the time of a count of digits
     Some(format!(
         "CASE WHEN {column} IS NULL THEN NULL \
          WHEN pg_catalog.octet_length({text}) OPERATOR(pg_catalog.>) 10 THEN '000' \
-         WHEN ({text} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.~) '^[0-9]{{5}}(-?[0-9]{{4}})?$' \
+         WHEN CASE WHEN pg_catalog.octet_length({text}) OPERATOR(pg_catalog.=) 5 \
+         THEN ({text} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.!~) '[^0-9]' \
+         ELSE ({text} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.~) '^[0-9]{{5}}-?[0-9]{{4}}$' END \
          AND ({prefix} COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.<>) ALL ('{{{}}}'::pg_catalog.text[]) \
          THEN {prefix} ELSE '000' END::{}",
         sparse.join(","),
