@@ -29,7 +29,7 @@ pub struct Catalog {
     /// Schemas in the order in which unqualified names are looked up, `pg_catalog` among them.
     pub(crate) search_path: Vec<String>,
     pub(crate) relations: HashMap<TableName, Relation>,
-    /// OIDs of those that are not temporary.
+    /// Their OIDs. None of them is temporary.
     pub(crate) permanent: Arc<HashSet<u32>>,
     /// Partitions, and tables that inherit, by their parent.
     pub(crate) children: HashMap<TableName, Vec<TableName>>,
@@ -59,7 +59,6 @@ pub(crate) struct Relation {
     pub(crate) oid: u32,
     /// `pg_class.relkind`.
     pub(crate) kind: char,
-    pub(crate) temporary: bool,
     pub(crate) has_rules: bool,
     pub(crate) has_row_security: bool,
     /// The partition key has an expression, which is not looked into.

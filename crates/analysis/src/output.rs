@@ -129,6 +129,19 @@ pub struct Expected {
 const TEXT: u32 = 25;
 
 impl Output {
+    /// Whether this foretells what `other` does. Which relations there are besides those that are named is no part of that.
+    pub fn is_as(&self, other: &Output) -> bool {
+        let inside = match (&self.inside, &other.inside) {
+            (Some(one), Some(two)) => {
+                let rest = |inside: &Inside| Inside { returns: Returns::NoRows, ..inside.clone() };
+                one.returns.is_as(&two.returns) && rest(one) == rest(two)
+            }
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        let rest = |output: &Output| Output { returns: Returns::NoRows, inside: None, ..output.clone() };
+        inside && self.returns.is_as(&other.returns) && rest(self) == rest(other)
+    }
+
     pub(crate) fn of(returns: Returns) -> Self {
         Output { returns, subjects: None, inside: None, cursor: None, defines: None, written: Vec::new() }
     }
@@ -196,6 +209,15 @@ impl Inside {
 }
 
 impl Returns {
+    fn is_as(&self, other: &Returns) -> bool {
+        match (self, other) {
+            (Returns::Rows { origins, columns, .. }, Returns::Rows { origins: others, columns: other, .. }) => {
+                origins == others && columns == other
+            }
+            (one, two) => one == two,
+        }
+    }
+
     fn check(&self, hidden: usize, columns: &[(&str, u32, i16, u32)]) -> Result<(), Refusal> {
         let (origins, permanent, expected) = match self {
             Returns::NoRows if columns.is_empty() => return Ok(()),

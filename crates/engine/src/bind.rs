@@ -67,6 +67,7 @@ impl<S> Session<S> {
         let sent = self.names.moment(self.replies.segment());
         // planning computes what is declared to be constant, so it may run code
         let effects = prepared.facts.as_ref().map_or(Effects::Possible, |facts| facts.effects);
+        self.runs_prepared(&prepared);
         let previous = self.names.set_portal(name.clone(), Arc::new(Portal { statement: prepared, sent }));
         let runnable = match hidden {
             0 => Runnable::protocol(bytes.clone(), effects),

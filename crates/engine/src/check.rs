@@ -170,7 +170,10 @@ impl<S> Session<S> {
             Tag::ParameterStatus => self.parameter_status(body),
             Tag::CopyInResponse => {
                 self.copying_in = true;
-                match self.replies.copy_in_started() {
+                let before = self.replies.answered();
+                let in_order = self.replies.copy_in_started();
+                self.running.ignored(self.replies.answered() - before);
+                match in_order {
                     true => Ok(Pass::Keep),
                     false => Err(End::AgentViolation(COPYING)),
                 }

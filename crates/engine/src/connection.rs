@@ -7,9 +7,9 @@ use std::time::Duration;
 use chaperone_model::{Classification, TableClasses, TableName};
 
 use crate::analyse::Analyser;
+use crate::catalogs::Catalogs;
 use crate::estimate::Planner;
 use crate::masking::Masking;
-use crate::shield::Catalogs;
 use crate::upstream::{CredentialSource, Target};
 
 /// Bounds of a session.

@@ -1,9 +1,12 @@
 //! Cursors that were declared by SQL, and what each returns: so that a `FETCH` can be held against the query of its cursor.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chaperone_analysis::{Cursor, Output, Returns};
 use chaperone_model::{Refusal, SqlState};
+
+use crate::running::Meant;
 
 /// Cursors that are remembered.
 const MOST: usize = 4096;
@@ -23,6 +26,7 @@ struct Declared {
     ordinal: u64,
     hold: bool,
     returns: Returns,
+    meant: Option<Arc<Meant>>,
 }
 
 impl Cursors {
@@ -32,10 +36,11 @@ impl Cursors {
     }
 
     /// A statement goes to the database.
-    pub(crate) fn sent(&mut self, ordinal: u64, output: &Output) {
+    pub(crate) fn sent(&mut self, ordinal: u64, output: &Output, meant: Option<&Arc<Meant>>) {
         let Some(change) = &output.cursor else { return };
         if let (Cursor::Declare { name, hold }, Some(inside)) = (change, &output.inside) {
-            let declared = Declared { ordinal, hold: *hold, returns: inside.returns.clone() };
+            let (returns, meant) = (inside.returns.clone(), meant.cloned());
+            let declared = Declared { ordinal, hold: *hold, returns, meant };
             self.declared.entry(name.clone()).or_default().push(declared);
             self.count += 1;
         }
@@ -79,6 +84,13 @@ impl Cursors {
         self.declared.get(name).into_iter().flatten().map(|declared| declared.returns.clone()).collect()
     }
 
+    /// What the cursors of a name, or all, were taken to mean.
+    pub(crate) fn meant(&self, name: Option<&str>) -> Vec<Arc<Meant>> {
+        let named = |of: &String| name.is_none_or(|name| name == of);
+        let declared = self.declared.iter().filter(|(name, _)| named(name)).flat_map(|(_, declared)| declared);
+        declared.filter_map(|declared| declared.meant.clone()).collect()
+    }
+
     fn retain(&mut self, name: Option<&str>, keep: impl Fn(&Declared) -> bool) {
         match name {
             Some(name) => {
@@ -94,6 +106,17 @@ impl Cursors {
             }),
         }
         self.count = self.declared.values().map(Vec::len).sum();
+    }
+}
+
+/// `FETCH` from a cursor whose query would be masked in another way by now.
+pub(crate) fn outdated() -> Refusal {
+    Refusal {
+        code: SqlState::FEATURE_NOT_SUPPORTED,
+        rule: "masking.cursor",
+        message: "the schema has changed since this session declared a cursor".to_owned(),
+        detail: "its query would be masked in another way by now".to_owned(),
+        hint: "declare it again".to_owned(),
     }
 }
 
@@ -139,14 +162,14 @@ mod tests {
     #[test]
     fn a_name_stands_for_whatever_may_have_it() {
         let mut cursors = Cursors::default();
-        cursors.sent(1, &declare("c", false, 1));
+        cursors.sent(1, &declare("c", false, 1), None);
         cursors.done(1);
-        cursors.sent(2, &declare("c", false, 2));
+        cursors.sent(2, &declare("c", false, 2), None);
         assert_eq!(cursors.returns("c"), [of(1), of(2)]);
         cursors.undone(2);
         assert_eq!(cursors.returns("c"), [of(1)]);
-        cursors.sent(3, &output(Cursor::Close("c".to_owned()), Returns::NoRows));
-        cursors.sent(4, &declare("c", false, 4));
+        cursors.sent(3, &output(Cursor::Close("c".to_owned()), Returns::NoRows), None);
+        cursors.sent(4, &declare("c", false, 4), None);
         cursors.done(3);
         cursors.done(4);
         assert_eq!(cursors.returns("c"), [of(4)]);
@@ -156,13 +179,13 @@ mod tests {
     #[test]
     fn what_ends_with_the_transaction_is_forgotten() {
         let mut cursors = Cursors::default();
-        cursors.sent(1, &declare("a", false, 1));
-        cursors.sent(2, &declare("b", true, 2));
+        cursors.sent(1, &declare("a", false, 1), None);
+        cursors.sent(2, &declare("b", true, 2), None);
         cursors.done(1);
         cursors.done(2);
         cursors.transaction_ended();
         assert_eq!((cursors.returns("a"), cursors.returns("b")), (vec![], vec![of(2)]));
-        cursors.sent(3, &declare("d", true, 3));
+        cursors.sent(3, &declare("d", true, 3), None);
         cursors.discarded(3);
         assert_eq!(cursors.count, 0);
     }
@@ -172,11 +195,11 @@ mod tests {
         let mut cursors = Cursors::default();
         for i in 0..MOST as u64 {
             assert!(!cursors.is_full());
-            cursors.sent(i, &declare(&format!("c{i}"), true, 1));
+            cursors.sent(i, &declare(&format!("c{i}"), true, 1), None);
             cursors.done(i);
         }
         assert!(cursors.is_full());
-        cursors.sent(9999, &output(Cursor::CloseAll, Returns::NoRows));
+        cursors.sent(9999, &output(Cursor::CloseAll, Returns::NoRows), None);
         cursors.done(9999);
         assert!(!cursors.is_full());
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chaperone_analysis::{Prepares, Returns, Rewritten, Statements, Temporaries};
+use chaperone_analysis::{Named, Prepares, Returns, Rewritten, Statements, Temporaries};
 use chaperone_evidence::{AuthorityChanged, Op, Ruling, Statement, Verdict};
 use chaperone_model::{
     Action, Effects, Facts, Need, Principal, Refusal, SessionId, SqlState, StatementId, TableClasses, TableName,
@@ -15,6 +15,7 @@ use chaperone_model::{
 use chaperone_policy::{Authority, Decision, Permit, PolicySet};
 use tokio::sync::watch;
 
+use crate::catalogs::Numbered;
 use crate::connection::{Classified, Connection};
 use crate::cursors::{self, Cursors};
 use crate::end::End;
@@ -23,11 +24,12 @@ use crate::lasting::Lasting;
 use crate::made::{self, Made};
 use crate::own::Own;
 use crate::rewrite::{self, Permitted, Text};
+use crate::running::Meant;
 use crate::shield::Shield;
 
 /// One session's judge.
 pub(crate) struct Judge {
-    session: SessionId,
+    pub(crate) session: SessionId,
     principal: Arc<Principal>,
     pub(crate) connection: Arc<Connection>,
     policies: watch::Receiver<Arc<PolicySet>>,
@@ -74,6 +76,12 @@ pub(crate) struct Cleared {
     pub(crate) estimate: Option<u64>,
 }
 
+impl Drop for Judge {
+    fn drop(&mut self) {
+        self.connection.catalogs.leave(self.session);
+    }
+}
+
 impl Judge {
     /// The judge of a session whose principal may connect.
     pub(crate) fn new(
@@ -108,7 +116,7 @@ impl Judge {
     }
 
     /// Puts masks in place, from the live catalog.
-    pub(crate) fn shield(&mut self, catalog: Arc<chaperone_analysis::Catalog>) {
+    pub(crate) fn shield(&mut self, catalog: Numbered) {
         if let Some(tables) = self.classified.tables() {
             let generation = self.shield.as_ref().map_or(1, |shield| shield.generation() + 1);
             let masking = self.connection.masking.clone();
@@ -173,7 +181,7 @@ impl Judge {
     pub(crate) fn refresh(&mut self) -> Result<(), Refusal> {
         let Some(shield) = &self.shield else { return Ok(()) };
         match self.connection.catalogs.latest() {
-            Some(latest) if Arc::ptr_eq(&latest, &shield.catalog) && shield.is_of(now()) => Ok(()),
+            Some(latest) if latest.number == shield.number && shield.is_of(now()) => Ok(()),
             Some(latest) => {
                 self.shield(latest);
                 Ok(())
@@ -210,7 +218,7 @@ impl Judge {
         self.has_news = true;
         self.lasting.policies_changed();
         if let Some(shield) = self.shield.take() {
-            let catalog = shield.catalog.clone();
+            let catalog = shield.known_by();
             self.shield = Some(shield);
             self.shield(catalog);
         }
@@ -332,18 +340,21 @@ impl Judge {
             (Some(refusal), _) | (None, Err(refusal)) => Err(refusal),
             (None, Ok(())) => rewrite::text(&statements, permits, self.shield.as_ref(), &mut self.own),
         };
+        let rewritten = rewritten.and_then(|text| self.fetches(&text.0.meant).map(|()| text));
         // what this text itself fills may be masks by the time that it executes something
         let rewritten =
             rewritten.and_then(|text| executed.iter().try_for_each(|name| self.executes(name)).map(|()| text));
-        if let (Ok(_), Some(shield)) = (&rewritten, &self.shield) {
+        if let (Ok((ran, _)), Some(shield)) = (&rewritten, &self.shield) {
             for (i, ordinal, name) in prepared {
                 // the same masks as just now, so this cannot fail
                 if let Ok(Rewritten { text: run, output, .. }) =
                     shield.rewrite(&statements, i, &shield.masks, &self.own.temporaries)
                     && let Some(inside) = output.inside
+                    && let Some(meant) = ran.meant.get(i).cloned()
                 {
                     let (text, generation) = (statements.text(i).to_owned(), shield.generation());
-                    self.made.add(name, made::Statement { ordinal, text, run, returns: inside.returns, generation });
+                    self.made
+                        .add(name, made::Statement { ordinal, text, run, returns: inside.returns, generation, meant });
                 }
             }
         }
@@ -380,11 +391,41 @@ impl Judge {
             if again.text != statement.run {
                 return Err(made::outdated());
             }
+            statement.meant = shield.meant(&statements, 0, &shield.masks, &self.own.temporaries, &again);
             // the columns of a name can be others by now
             statement.returns = again.output.inside.map_or(Returns::NoRows, |inside| inside.returns);
             statement.generation = shield.generation();
         }
         Ok(())
+    }
+
+    /// Whether what `FETCH` and `MOVE` name is what was declared: a function in it may have become another.
+    fn fetches(&self, sent: &[Arc<Meant>]) -> Result<(), Refusal> {
+        let Some(shield) = &self.shield else { return Ok(()) };
+        let named = sent.iter().flat_map(|meant| match &meant.output.returns {
+            Returns::Named(Named::Cursor(name)) => self.cursors.meant(Some(name)),
+            _ if meant.moves() => self.cursors.meant(None),
+            _ => Vec::new(),
+        });
+        let known_by = shield.known_by();
+        match { named }.all(|declared| declared.holds(&known_by)) {
+            true => Ok(()),
+            false => Err(cursors::outdated()),
+        }
+    }
+
+    /// What was sent earlier is run by its name: whether it still holds is better known now than when its answer is here.
+    pub(crate) fn looks_again(&self, meant: &Meant) {
+        if let Some(shield) = &self.shield {
+            meant.holds(&shield.known_by());
+        }
+    }
+
+    /// What the session's own views show.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &Arc<Meant>> {
+        // those that are closed by now show nothing
+        let number = self.shield.as_ref().map_or(0, |shield| shield.number);
+        self.own.views().filter(move |meant| meant.is_known_until(number))
     }
 
     fn parsed(&self, text: &str) -> Result<Arc<Statements>, Refusal> {

@@ -134,7 +134,10 @@ impl<S> Session<S> {
                 }
                 let proof = (permitted, foretold);
                 let runnable = Runnable::query(proof, &frame.bytes, &text, effects).map_err(End::from_agent)?;
-                lines.iter().zip(&text.outputs).for_each(|(line, output)| self.judge.cursors.sent(line.id, output));
+                self.runs(&text.meant, &text.outputs);
+                for ((line, output), meant) in lines.iter().zip(&text.outputs).zip(&text.meant) {
+                    self.judge.cursors.sent(line.id, output, Some(meant));
+                }
                 owed.outputs = text.outputs.iter().map(|output| self.outcome(output)).collect();
                 self.request.add(&frame.bytes, runnable, lines);
                 self.owe(Owed::Query(owed));
@@ -182,9 +185,11 @@ impl<S> Session<S> {
         let ordinal = lines.first().map_or(0, |line| line.id);
         match judged {
             Judged::Run(cleared) => {
-                let source = cleared.text.run.as_ref().map(|run| {
-                    Arc::new(Source { text: text.into_owned(), run: run.clone(), generation: self.judge.generation() })
+                let source = cleared.text.run.as_ref().zip(cleared.text.meant.first()).map(|(run, meant)| {
+                    let (text, run, meant) = (text.into_owned(), run.clone(), meant.clone().into());
+                    Arc::new(Source { text, run, generation: self.judge.generation(), meant })
                 });
+                self.runs(&cleared.text.meant, &cleared.text.outputs);
                 if let Some(run) = &cleared.text.run {
                     self.request.runs(run);
                 }
@@ -252,7 +257,10 @@ impl<S> Session<S> {
         self.judge.names_of_protocol = self.names.has_named_statements();
         self.judge.estimated(Estimated { text: source.text.clone(), rows: vec![prepared.estimate] });
         match self.judge.text(&source.text, Op::Prepare) {
-            (_, Judged::Run(cleared)) if cleared.text.run.as_deref() == Some(source.run.as_str()) => None,
+            (_, Judged::Run(cleared)) if cleared.text.run.as_deref() == Some(source.run.as_str()) => {
+                cleared.text.meant.iter().for_each(|meant| source.means(meant));
+                None
+            }
             (_, Judged::Run(_)) => Some(Box::new(Refusal {
                 code: SqlState::FEATURE_NOT_SUPPORTED,
                 rule: "masking.prepared",
@@ -324,8 +332,10 @@ impl<S> Session<S> {
                 }
                 let output = self.outcome_of(&prepared);
                 if let Some(output) = &output {
-                    self.judge.cursors.sent(ordinal, output);
+                    let meant = prepared.source.as_ref().map(|source| source.meant());
+                    self.judge.cursors.sent(ordinal, output, meant.as_ref());
                 }
+                self.runs_prepared(&prepared);
                 if self.judge.is_shielded() {
                     self.request.also(Runnable::describe_portal(execute.portal).map_err(End::from_agent)?);
                     self.owe(Owed::DescribePortal { output: output.clone(), hidden: true });

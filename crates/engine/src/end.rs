@@ -23,6 +23,10 @@ pub(crate) enum End {
     ServerViolation(&'static str),
     /// The database describes rows that the rewriting did not predict.
     Disagreement,
+    /// The catalog changed while a statement ran, and by it the statement would be masked in another way.
+    Outdated,
+    /// Whether it did could not be asked for too long.
+    Unchecked,
     /// A text encoding in which statements cannot be read safely was switched on.
     Encoding,
     /// The evidence log cannot take records.
@@ -55,6 +59,15 @@ impl End {
         })
     }
 
+    /// The rule of the alert that precedes it on record.
+    pub(crate) fn alert(&self) -> Option<&'static str> {
+        match self {
+            End::Disagreement => Some(crate::inside::DIFFERS),
+            End::Outdated => Some("masking.outdated"),
+            _ => None,
+        }
+    }
+
     /// The reason in the record.
     pub(crate) fn reason(&self) -> CloseReason {
         match self {
@@ -65,6 +78,8 @@ impl End {
             End::AgentViolation(_) => CloseReason::AgentViolation,
             End::ServerViolation(_) => CloseReason::ServerViolation,
             End::Disagreement => CloseReason::MaskingDisagreement,
+            End::Outdated => CloseReason::MaskingOutdated,
+            End::Unchecked => CloseReason::MaskingUnchecked,
             End::Encoding => CloseReason::Encoding,
             End::Ledger => CloseReason::LedgerFailed,
             End::Idle => CloseReason::Idle,
@@ -98,6 +113,17 @@ impl End {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 "the database's answer is not what masking predicts, so it was stopped",
                 "the schema may have changed during the statement: connect again; tell the gateway's operator if it happens again",
+            ),
+            // as when an administrator ends it: whether a write took effect has to be looked up
+            End::Outdated => (
+                SqlState::ADMIN_SHUTDOWN,
+                "the schema changed while a statement ran, so its answer was not sent",
+                "connect again and ask again; what was written and committed stays",
+            ),
+            End::Unchecked => (
+                SqlState::SYSTEM_ERROR,
+                "whether the schema changed while a statement ran cannot be told, so its answer was not sent",
+                "try again in a moment; what was written and committed stays; if it stays so, tell the gateway's operator",
             ),
             End::Encoding => (
                 SqlState::FEATURE_NOT_SUPPORTED,

@@ -12,9 +12,9 @@ use chaperone_model::{Class, Principal, Refusal, Rung, SessionId, TableName};
 use chaperone_policy::{PolicyId, PolicySet};
 use tokio::sync::watch;
 
+use crate::catalogs::CatalogError;
 use crate::connection::Connection;
 use crate::decide::{Judge, Judged};
-use crate::shield::CatalogError;
 
 /// What a live database looks like.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Connection {
     /// # Errors
     /// The credential cannot be had, the database cannot be reached, or does not answer as it should.
     pub async fn inspect(&self, queries: &[&str]) -> Result<Inspection, CatalogError> {
-        let catalog = self.catalogs.current(self).await?;
+        let catalog = self.catalogs.current(self).await?.catalog;
         Ok(Inspection { catalog, answers: self.catalogs.ask(queries).await? })
     }
 

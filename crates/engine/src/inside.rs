@@ -38,6 +38,9 @@ use crate::replies::Owed;
 use crate::rewrite::Runnable;
 use crate::session::Session;
 
+/// The rule of an alert: the database describes something else than the rewriting foretells.
+pub(crate) const DIFFERS: &str = "masking.output";
+
 /// Which of a text's statements have a query inside that must be described first. What reads a temporary relation that
 /// the same text makes cannot be: it is not there yet.
 pub(crate) fn to_describe(outputs: &[Arc<Output>]) -> impl Iterator<Item = usize> {
@@ -261,7 +264,7 @@ impl<S> Session<S> {
             self.replies.pop();
         }
         if alert {
-            self.alert();
+            self.alert(DIFFERS);
         }
         Ok(Some(Pass::Drop))
     }
@@ -357,10 +360,10 @@ impl<S> Session<S> {
         Ok(())
     }
 
-    /// The database describes something else than the rewriting meant.
-    pub(crate) fn alert(&mut self) {
+    /// Masking was not what was meant, by this rule.
+    pub(crate) fn alert(&mut self, rule: &str) {
         // it precedes in the journal whatever is told of it
-        drop(self.log.mark(SessionEvent::Alert { rule: "masking.output".to_owned() }));
+        drop(self.log.mark(SessionEvent::Alert { rule: rule.to_owned() }));
     }
 }
 

@@ -12,6 +12,7 @@
 //! | record | `record` | what was asked becomes a record, what is answered becomes segments |
 //! | execute | [`execute`] | a runnable goes to the database, behind its durable record |
 //! | check | `check` | what the database says is held against what the rewriting predicts |
+//! | confirm | `confirm` | the catalog, looked at since, is still the one by which the statement was masked |
 //! | release | [`release`] | a durable segment goes to the agent |
 //!
 //! [`explain`] tells what these steps would come to, for operators.
@@ -41,8 +42,10 @@
 mod analyse;
 mod answer;
 mod bind;
+mod catalogs;
 mod check;
 mod clock;
+mod confirm;
 mod connection;
 mod cursors;
 mod decide;
@@ -51,6 +54,7 @@ mod end;
 mod estimate;
 pub mod execute;
 pub mod explain;
+mod fingerprint;
 mod inside;
 mod lasting;
 mod made;
@@ -66,12 +70,14 @@ mod registry;
 pub mod release;
 mod replies;
 pub mod rewrite;
+mod running;
 pub mod session;
 mod shield;
 mod subjects;
 pub mod upstream;
 mod wait;
 
+pub use catalogs::CatalogError;
 pub use connection::{Classified, Connection, Limits, OldServer, OtherKind};
 pub use execute::ToServer;
 pub use masking::Masking;
@@ -79,4 +85,3 @@ pub use open::{Engine, OpenError, Opened, Visit};
 pub use registry::Sessions;
 pub use release::ToAgent;
 pub use rewrite::{Batch, ReadBatch, Runnable};
-pub use shield::CatalogError;

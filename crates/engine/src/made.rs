@@ -4,9 +4,12 @@
 //! masks or catalog have changed: what reads a name anew would find another table under it (rules R4 and R5).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chaperone_analysis::Returns;
 use chaperone_model::{Refusal, SqlState};
+
+use crate::running::Meant;
 
 /// Statements that are remembered.
 const MOST: usize = 1024;
@@ -29,6 +32,8 @@ pub(crate) struct Statement {
     pub(crate) returns: Returns,
     /// The protection by which it would still run so.
     pub(crate) generation: u64,
+    /// By that.
+    pub(crate) meant: Arc<Meant>,
 }
 
 impl Made {
@@ -63,6 +68,11 @@ impl Made {
     /// What the statement of a name may return.
     pub(crate) fn returns(&self, name: &str) -> Vec<Returns> {
         self.statements.get(name).into_iter().flatten().map(|known| known.returns.clone()).collect()
+    }
+
+    /// What the statement of a name was taken to mean.
+    pub(crate) fn meant(&self, name: &str) -> Vec<Arc<Meant>> {
+        self.statements.get(name).into_iter().flatten().map(|known| known.meant.clone()).collect()
     }
 
     /// What a name may stand for.

@@ -23,7 +23,6 @@ use crate::queue::Intake;
 use crate::receive::Receiver;
 use crate::registry::{CancelKey, Sessions};
 use crate::session::{Session, server_limits};
-use crate::shield::CATALOG_AGE;
 use crate::upstream::{self, OpenLimits, Upstream, UpstreamError};
 
 /// Everything that sessions share.
@@ -84,19 +83,15 @@ impl Engine {
         self.connections.contains_key(name)
     }
 
-    /// Keeps the catalogs of classified connections fresh while they have sessions. Runs until it is dropped.
+    /// Keeps the catalogs of classified connections fresh while they have sessions; no answer of theirs goes out without.
+    /// Runs until it is dropped.
     pub async fn watch_catalogs(self) {
-        loop {
-            tokio::time::sleep(CATALOG_AGE).await;
-            if self.sessions.count() == 0 {
-                continue;
-            }
-            for connection in self.connections.values().filter(|connection| connection.is_protected()) {
-                if let Err(error) = connection.catalogs.current(connection).await {
-                    tracing::warn!(connection = connection.name, error = chain(&error), "the catalog cannot be read");
-                }
-            }
+        let mut watched = tokio::task::JoinSet::new();
+        for connection in self.connections.values().filter(|connection| connection.is_protected()).cloned() {
+            let sessions = self.sessions.clone();
+            watched.spawn(async move { connection.catalogs.watch(&connection, &sessions).await });
         }
+        watched.join_all().await;
     }
 
     /// Names of the connections that declare no protected data.
@@ -257,6 +252,7 @@ impl Opened {
             server_said_goodbye: false,
             replies: Default::default(),
             names: Default::default(),
+            running: Default::default(),
             transaction: TransactionStatus::Idle,
             copying_in: false,
             settled: true,
@@ -366,7 +362,7 @@ fn clock(limits: &crate::connection::Limits, token_expires: i64) -> Clock {
 }
 
 /// An error and what caused it, in one line, for the operator's log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,9 +1,12 @@
 //! What a session made for itself: temporary tables and views, and whether they still hold what it may see.
 
-use chaperone_analysis::{Statements, Temporaries};
+use std::sync::Arc;
+
+use chaperone_analysis::{Rewritten, Statements, Temporaries};
 use chaperone_model::{Facts, Refusal, SqlState};
 
 use crate::analyse::Analyser;
+use crate::running::Meant;
 use crate::shield::Shield;
 
 /// Temporary relations of a session.
@@ -22,6 +25,8 @@ struct View {
     run: String,
     /// The protection by which it would still run so.
     generation: u64,
+    /// By that.
+    meant: Arc<Meant>,
 }
 
 /// Views that are remembered.
@@ -46,25 +51,35 @@ impl Own {
         Ok(())
     }
 
-    /// Statement `i` was rewritten to `run`.
-    pub(crate) fn made(&mut self, statements: &Statements, i: usize, run: &str, shield: &Shield) {
+    /// A statement was rewritten.
+    pub(crate) fn made(&mut self, meant: &Arc<Meant>, shield: &Shield) {
+        let (statements, i, run) = (&meant.statements, meant.index, &*meant.run);
         let Some(name) = statements.makes_view(i) else { return };
-        let (text, run) = (statements.text(i), run);
+        let text = statements.text(i);
         if !self.views.iter().any(|known| known.name == name && known.text == text && known.run == run) {
             let (name, text, run) = (name.to_owned(), text.to_owned(), run.to_owned());
-            self.views.push(View { name, text, run, generation: shield.generation() });
+            self.views.push(View { name, text, run, generation: shield.generation(), meant: meant.clone() });
         }
+    }
+
+    /// What the views show that are still open.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &Arc<Meant>> {
+        self.views.iter().map(|view| &view.meant)
     }
 
     /// Looks at the views again if masks or catalog have changed.
     pub(crate) fn renew(&mut self, shield: &Shield, analyser: &Analyser) {
         let mut outdated = Vec::new();
         for view in self.views.iter_mut().filter(|view| view.generation != shield.generation()) {
-            let again = analyser
-                .analyse(&view.text)
-                .and_then(|statements| shield.rewrite(&statements, 0, &shield.masks, &self.temporaries));
-            match again {
-                Ok(again) if again.text == view.run => view.generation = shield.generation(),
+            let rewritten = |statements: Arc<Statements>| -> Result<(Rewritten, Arc<Meant>), Refusal> {
+                let again = shield.rewrite(&statements, 0, &shield.masks, &self.temporaries)?;
+                let meant = shield.meant(&statements, 0, &shield.masks, &self.temporaries, &again);
+                Ok((again, meant))
+            };
+            match analyser.analyse(&view.text).and_then(rewritten) {
+                Ok((again, meant)) if again.text == view.run => {
+                    (view.generation, view.meant) = (shield.generation(), meant);
+                }
                 _ => outdated.push(view.name.clone()),
             }
         }

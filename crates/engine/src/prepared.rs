@@ -1,10 +1,12 @@
 //! Prepared statements and portals by name, as the session believes the database to have them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chaperone_analysis::{Output, Returns};
 use chaperone_model::Facts;
+
+use crate::running::Meant;
 
 /// A statement that the agent prepared.
 #[derive(Debug)]
@@ -46,6 +48,20 @@ pub(crate) struct Source {
     pub(crate) run: String,
     /// The session's protection when it was rewritten: when that moves on, the statement is looked at again.
     pub(crate) generation: u64,
+    /// What it was taken to mean when it was looked at last.
+    pub(crate) meant: Mutex<Arc<Meant>>,
+}
+
+impl Source {
+    pub(crate) fn meant(&self) -> Arc<Meant> {
+        // a panic elsewhere cannot leave one assignment half done
+        self.meant.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It was looked at again.
+    pub(crate) fn means(&self, meant: &Arc<Meant>) {
+        *self.meant.lock().unwrap_or_else(PoisonError::into_inner) = meant.clone();
+    }
 }
 
 impl Prepared {
@@ -95,6 +111,10 @@ impl Names {
 
     pub(crate) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
         self.portals.get(name)
+    }
+
+    pub(crate) fn portals(&self) -> impl Iterator<Item = &Arc<Portal>> {
+        self.portals.values()
     }
 
     /// Now, for a name that is given in this segment.

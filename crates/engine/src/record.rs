@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use chaperone_evidence::{Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Seen, SessionEvent, Statement};
+use chaperone_evidence::{
+    Answered, Finished, MAX_SEGMENT, PendingAnswered, PendingReceived, Seen, SessionEvent, Statement,
+};
 use chaperone_wire::postgres::backend::Cut;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -135,6 +137,11 @@ impl Answer {
         }
     }
 
+    /// The bytes do not go; what is known of statements is kept.
+    pub(crate) fn give_up(&mut self) {
+        self.bytes.clear();
+    }
+
     /// Adds bytes.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -162,11 +169,19 @@ pub(crate) struct Segments {
     size: usize,
     /// What was released last ends within a message.
     cut: bool,
+    /// What follows is words of ours.
+    ours: bool,
 }
 
 #[derive(Debug)]
 struct Segment {
     pending: PendingAnswered,
+    /// It is durable, and waits for the catalog to be looked at.
+    durable: Option<Answered>,
+    /// What answers to that.
+    ticket: Option<(u64, Instant)>,
+    /// How many statements had ended with it.
+    ended: u64,
     size: usize,
     /// Ends within a message.
     cut: bool,
@@ -187,16 +202,47 @@ impl Segments {
         !self.cut
     }
 
-    pub(crate) fn pop_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<chaperone_evidence::Answered, End>> {
+    /// The ticket that is to be answered next, and since when.
+    pub(crate) fn first_ticket(&self) -> Option<(u64, Instant)> {
+        self.pending.front().and_then(|segment| segment.ticket)
+    }
+
+    /// Whether what follows is words of ours.
+    pub(crate) fn takes_no_tickets(&self) -> bool {
+        self.ours
+    }
+
+    /// What is here does not go, nor does anything of the database's that follows: words of ours do.
+    pub(crate) fn give_up(&mut self) {
+        self.pending.clear();
+        self.size = 0;
+        self.ours = true;
+    }
+
+    /// The next segment, if it is durable and its ticket is answered; with how many statements had ended with it.
+    pub(crate) fn pop_ready(&mut self, checked: u64, cx: &mut Context<'_>) -> Poll<Result<(Answered, u64), End>> {
         let Some(front) = self.pending.front_mut() else { return Poll::Pending };
-        let answered = std::task::ready!(Pin::new(&mut front.pending).poll(cx)).map_err(|_| End::Ledger);
-        if let Some(Segment { size, cut, .. }) = self.pending.pop_front() {
-            self.size -= size;
-            if answered.is_ok() && size > 0 {
-                self.cut = cut;
+        if front.durable.is_none() {
+            match std::task::ready!(Pin::new(&mut front.pending).poll(cx)) {
+                Ok(answered) => front.durable = Some(answered),
+                Err(_) => {
+                    self.size -= front.size;
+                    self.pending.pop_front();
+                    return Poll::Ready(Err(End::Ledger));
+                }
             }
         }
-        Poll::Ready(answered)
+        if front.ticket.is_some_and(|(ticket, _)| ticket > checked) {
+            return Poll::Pending;
+        }
+        let Some(answered) = front.durable.take() else { return Poll::Pending };
+        if front.size > 0 {
+            self.cut = front.cut;
+        }
+        self.size -= front.size;
+        let ended = front.ended;
+        self.pending.pop_front();
+        Poll::Ready(Ok((answered, ended)))
     }
 }
 
@@ -289,8 +335,9 @@ impl<S> Session<S> {
 
     fn record_segment(&mut self, bytes: Bytes, finished: Vec<Finished>, seen: Vec<Seen>, cut: bool) {
         let size = bytes.len();
+        let (ticket, ended) = (self.ticket(), self.running.ended(self.replies.answered()));
         let pending = self.log.answered(bytes, finished, seen);
-        self.segments.pending.push_back(Segment { pending, size, cut });
+        self.segments.pending.push_back(Segment { pending, durable: None, ticket, ended, size, cut });
         self.segments.size += size;
     }
 

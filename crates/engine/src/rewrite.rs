@@ -15,6 +15,7 @@ use chaperone_wire::postgres::frontend::{Object, Parse};
 
 use crate::inside::Foretold;
 use crate::own::Own;
+use crate::running::Meant;
 use crate::shield::Shield;
 
 /// A message that may go to the database: permitted, and masked where it must be.
@@ -44,11 +45,13 @@ pub(crate) struct Text {
     pub(crate) run: Option<String>,
     /// What each statement may return; empty when nothing is checked.
     pub(crate) outputs: Vec<Arc<Output>>,
+    /// What each was taken to mean; empty when nothing is masked.
+    pub(crate) meant: Vec<Arc<Meant>>,
 }
 
 /// The text of permitted statements. `permits` has one for each statement.
 pub(crate) fn text(
-    statements: &Statements,
+    statements: &Arc<Statements>,
     permits: Vec<Permit>,
     shield: Option<&Shield>,
     own: &mut Own,
@@ -56,14 +59,17 @@ pub(crate) fn text(
     let permitted = Permitted(());
     debug_assert_eq!(permits.len(), statements.len());
     let Some(shield) = shield else {
-        return Ok((Text { run: None, outputs: Vec::new() }, permitted));
+        return Ok((Text { run: None, outputs: Vec::new(), meant: Vec::new() }, permitted));
     };
     let mut run = String::new();
     let mut outputs = Vec::with_capacity(permits.len());
+    let mut all = Vec::with_capacity(permits.len());
     for (i, permit) in permits.into_iter().enumerate() {
         let masks = permit.masks();
-        let Rewritten { text, output, filled } = shield.rewrite(statements, i, masks, &own.temporaries)?;
-        own.made(statements, i, &text, shield);
+        let rewritten = shield.rewrite(statements, i, masks, &own.temporaries)?;
+        let meant = shield.meant(statements, i, masks, &own.temporaries, &rewritten);
+        let Rewritten { text, output, filled } = rewritten;
+        own.made(&meant, shield);
         if own.temporaries.filled(&filled, masks, shield.cutoff_year) {
             shield.forget();
         }
@@ -72,13 +78,14 @@ pub(crate) fn text(
         }
         run.push_str(&text);
         outputs.push(Arc::new(output));
+        all.push(meant);
     }
-    Ok((Text { run: Some(run), outputs }, permitted))
+    Ok((Text { run: Some(run), outputs, meant: all }, permitted))
 }
 
 /// A text that runs as it was sent, whatever it is: where nothing is protected.
 pub(crate) fn as_sent(_: Permit) -> (Text, Permitted) {
-    (Text { run: None, outputs: Vec::new() }, Permitted(()))
+    (Text { run: None, outputs: Vec::new(), meant: Vec::new() }, Permitted(()))
 }
 
 /// Shows that [`text`] took the permits.

@@ -27,6 +27,7 @@ use crate::record::{Answer, Request, Segments, Waiting};
 use crate::registry::{Control, Registered};
 use crate::release::ToAgent;
 use crate::replies::Replies;
+use crate::running::Running;
 use crate::subjects::Returned;
 use crate::upstream::{self, BackendKey, UpstreamStream};
 
@@ -81,6 +82,8 @@ pub struct Session<S> {
     // what is believed about the database's state
     pub(crate) replies: Replies,
     pub(crate) names: Names,
+    /// What was sent and may be in an answer that is not released.
+    pub(crate) running: Running,
     pub(crate) transaction: TransactionStatus,
     pub(crate) copying_in: bool,
     /// Everything sent is answered up to its `ReadyForQuery`, before which the database reports changed settings.
@@ -281,14 +284,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// release
+    /// confirm → release
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         let mut released = false;
-        while let Poll::Ready(answered) = self.segments.pop_ready(cx) {
-            self.to_agent.release(answered?);
+        loop {
+            // each time anew: what waits next has another ticket
+            let checked = self.confirm(cx)?;
+            let Poll::Ready(answered) = self.segments.pop_ready(checked, cx) else { return Ok(released) };
+            let (answered, ended) = answered?;
+            self.to_agent.release(answered);
+            self.running.told(ended);
             released = true;
         }
-        Ok(released)
     }
 
     /// Hands the sockets what waits for them; `true` if a queue that was full has room again.
@@ -332,14 +339,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Last words, last records.
-    async fn finish(mut self, end: End) {
+    async fn finish(mut self, mut end: End) {
         match &end {
             End::AgentLost(error) => tracing::debug!(%error, "the agent's connection failed"),
             End::ServerViolation(what) => tracing::warn!(what, "the database does not speak the protocol"),
             other => tracing::debug!(end = ?other, "session ends"),
         }
-        if matches!(end, End::Disagreement) {
-            self.alert();
+        if let Some(rule) = end.alert() {
+            self.alert(rule);
         }
         if !self.replies.is_empty() {
             // the database would notice only when it has something to say
@@ -352,14 +359,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let cut_off = self.replies.unfinished();
         self.cut_off(cut_off);
-        if self.may_add_last_words()
-            && let Some(farewell) = end.farewell()
-        {
-            self.answer.add(&fatal(farewell.code, farewell.message, farewell.hint));
-        }
+        self.add_last_words(&end);
         self.record_rest();
         self.record_answer();
-        let told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
+        let mut told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
+        if let Ok(Err(late @ (End::Outdated | End::Unchecked))) = told {
+            // the session was over, but not all of its answers were out
+            if let Some(rule) = late.alert() {
+                self.alert(rule);
+            }
+            self.add_last_words(&late);
+            self.record_answer();
+            end = late;
+            told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
+        }
         if matches!(told, Ok(Err(End::Ledger))) || matches!(end, End::Ledger) {
             // the one thing an agent is told without a record, since none can be made: a fixed text
             // In the middle of a message it would be taken for a part of that: then the connection just ends.
@@ -380,9 +393,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Whether a message of ours can follow: not in the middle of another.
-    fn may_add_last_words(&self) -> bool {
-        self.server_deframer.remaining() == 0
+    /// What the agent is told of the end, if a message of ours can follow: not in the middle of another.
+    fn add_last_words(&mut self, end: &End) {
+        let may_follow = match end {
+            // nothing of the database's goes any more
+            End::Outdated | End::Unchecked => {
+                self.segments.give_up();
+                self.answer.give_up();
+                self.segments.released_whole()
+            }
+            _ => self.server_deframer.remaining() == 0,
+        };
+        if let Some(farewell) = end.farewell().filter(|_| may_follow) {
+            self.answer.add(&fatal(farewell.code, farewell.message, farewell.hint));
+        }
     }
 
     async fn last_words(&mut self) -> Result<(), End> {

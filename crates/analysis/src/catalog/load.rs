@@ -17,11 +17,12 @@ use crate::allow;
 pub const QUERIES: [&str; 20] = [
     "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.getdatabaseencoding()",
     "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS s(name, n) ORDER BY s.n",
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relhasrules, c.relrowsecurity, \
+    // without those of any session's own, which nobody else can read: what a session made is known from what it sent
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules, c.relrowsecurity, \
      p.partattrs::pg_catalog.text, p.partexprs IS NOT NULL \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = c.oid \
-     WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') AND n.nspname <> 'pg_toast'",
+     WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') AND n.nspname <> 'pg_toast' AND c.relpersistence <> 't'",
     // a domain over a domain over … ends at its base type
     "WITH RECURSIVE base(oid, base) AS (\
        SELECT t.oid, t.oid FROM pg_catalog.pg_type t WHERE t.typtype <> 'd' \
@@ -46,7 +47,8 @@ pub const QUERIES: [&str; 20] = [
      AND ((p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND p.objid = d.oid) \
        OR (p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.objid = d.adrelid AND p.objsubid = d.adnum))",
     "SELECT t.oid, n.nspname, t.typname, t.typtype FROM pg_catalog.pg_type t \
-     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname NOT IN ('pg_catalog', 'pg_toast')",
+     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname NOT IN ('pg_catalog', 'pg_toast') \
+     AND n.nspname !~ '^pg_(toast_)?temp_'",
     // in pg_catalog too, where it is no code in C of an extension: it could be meant by any name of the server's own
     "SELECT DISTINCT n.nspname, p.proname FROM pg_catalog.pg_proc p \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
@@ -188,18 +190,16 @@ impl Catalog {
             let relation = Relation {
                 oid,
                 kind: row.char(3)?,
-                temporary: row.char(4)? == 't',
-                has_rules: row.flag(5)?,
-                has_row_security: row.flag(6)?,
-                partition_key: row.optional(7).map(|_| row.vector(7)).transpose()?.unwrap_or_default(),
-                partitioned_by_expression: row.flag(8)?,
+                has_rules: row.flag(4)?,
+                has_row_security: row.flag(5)?,
+                partition_key: row.optional(6).map(|_| row.vector(6)).transpose()?.unwrap_or_default(),
+                partitioned_by_expression: row.flag(7)?,
                 ..Relation::default()
             };
             names.insert(oid, name.clone());
             catalog.relations.insert(name, relation);
         }
-        let permanent = catalog.relations.values().filter(|relation| !relation.temporary);
-        catalog.permanent = std::sync::Arc::new(permanent.map(|relation| relation.oid).collect());
+        catalog.permanent = std::sync::Arc::new(catalog.relations.values().map(|relation| relation.oid).collect());
         let find = |oid: u32| names.get(&oid);
         for row in rows(3, columns) {
             let column = Column {

@@ -183,9 +183,6 @@ fn listed<'a>(name: &TableName, relation: &Relation, protection: &Protection<'a>
         'f' => return no("it is a foreign table"),
         _ => return no("it is not a table"),
     }
-    if relation.temporary {
-        return no("it is a temporary table");
-    }
     if relation.has_rules {
         return no("it has rewrite rules");
     }
@@ -255,8 +252,8 @@ fn children(top: &TableName, parent: &TableName, protection: &Protection<'_>, de
         let Some(relation) = protection.catalog.relations.get(child).filter(|_| deep > 0) else {
             return no("what inherits from it is not known");
         };
-        if !matches!(relation.kind, 'r' | 'p') || relation.temporary {
-            return no("a foreign or temporary table inherits from it");
+        if !matches!(relation.kind, 'r' | 'p') {
+            return no("a foreign table inherits from it");
         }
         match (protection.classification.get(child), protection.classification.get(top)) {
             (Some(classes), Some(expected)) => {

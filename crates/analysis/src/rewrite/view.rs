@@ -28,9 +28,6 @@ impl Masker<'_> {
     pub(super) fn view(&mut self, name: &TableName, relation: &Relation) -> Result<pg::SelectStmt, Refusal> {
         let no =
             |detail: &str| refuse::relation(&name.to_string(), detail, "ask the connection's owner for another way");
-        if relation.temporary {
-            return Err(no("it is a temporary view"));
-        }
         let Some(View { query, barrier, reads: _, ctes }) = &relation.view else {
             return Err(no("it is a view whose text cannot be put in for its name"));
         };

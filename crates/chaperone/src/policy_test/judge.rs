@@ -197,7 +197,7 @@ fn catalog(classification: &Classification, search_path: &[String]) -> Result<Ca
     if let (Some(relations), Classification::Tables(tables)) = (answers.get_mut(2), classification) {
         relations.extend(tables.keys().enumerate().map(|(n, name)| {
             let (oid, schema, table) = (Some(n.to_string()), text(&name.schema), text(&name.name));
-            vec![oid, schema, table, text("r"), text("p"), text("f"), text("f"), None, text("f")]
+            vec![oid, schema, table, text("r"), text("f"), text("f"), None, text("f")]
         }));
     }
     Ok(Catalog::load(&answers)?)

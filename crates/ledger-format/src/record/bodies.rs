@@ -242,6 +242,10 @@ pub enum CloseReason {
     ServerViolation,
     /// The database described an answer that the rewriting did not predict.
     MaskingDisagreement,
+    /// The catalog changed while a statement ran, and by it the statement would be masked in another way.
+    MaskingOutdated,
+    /// Whether the catalog changed while a statement ran could not be asked.
+    MaskingUnchecked,
     /// A text encoding in which statements cannot be read safely was switched on.
     Encoding,
     /// Records could not be made durable.
@@ -271,6 +275,8 @@ impl CloseReason {
             CloseReason::AgentViolation => "agent_violation",
             CloseReason::ServerViolation => "server_violation",
             CloseReason::MaskingDisagreement => "masking_disagreement",
+            CloseReason::MaskingOutdated => "masking_outdated",
+            CloseReason::MaskingUnchecked => "masking_unchecked",
             CloseReason::Encoding => "encoding",
             CloseReason::LedgerFailed => "ledger_failed",
             CloseReason::Idle => "idle",

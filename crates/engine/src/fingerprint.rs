@@ -1,0 +1,211 @@
+//! Whether the catalog is the one that was read: asked in one round trip, many times a second.
+//!
+//! Two things are asked at once, under one snapshot.
+//! - Has any transaction ended since? `pg_current_snapshot()` is `xmin:xmax:running`. While nothing that has a number runs,
+//!   both bounds are the same, and the next transaction that ends moves the upper one: equal then and now, nothing was
+//!   committed in between. What has no number changes no row.
+//! - If so, one number for everything that names and masks hang on: a row that changes gets a new `xmin`. Objects that an
+//!   administrator makes have numbers from 16384 on (`FirstNormalObjectId`), and are found by an index. What the server
+//!   itself came with is a second number, which is asked for only by the look of each second.
+//!
+//! Relations of somebody's own session (`pg_temp`) are left out: nobody else can name them.
+
+use chaperone_analysis::catalog::Rows;
+
+/// A part of the catalog: the relation, what tells its rows apart, the column by which an administrator's own are found, and
+/// which rows count.
+type Part = (&'static str, &'static str, Option<&'static str>, &'static str);
+
+const PARTS: [Part; 19] = [
+    ("pg_class", "oid::pg_catalog.int8", Some("oid"), "relpersistence <> 't'"),
+    ("pg_attribute", "(attrelid::pg_catalog.int8 << 16) + attnum", Some("attrelid"), "attrelid NOT IN"),
+    ("pg_attrdef", "oid::pg_catalog.int8", None, "adrelid NOT IN"),
+    ("pg_type", "oid::pg_catalog.int8", Some("oid"), OWN_TYPES),
+    ("pg_proc", "oid::pg_catalog.int8", Some("oid"), ""),
+    ("pg_operator", "oid::pg_catalog.int8", Some("oid"), ""),
+    ("pg_cast", "oid::pg_catalog.int8", None, ""),
+    ("pg_opclass", "oid::pg_catalog.int8", None, ""),
+    ("pg_language", "oid::pg_catalog.int8", None, ""),
+    ("pg_extension", "oid::pg_catalog.int8", None, ""),
+    ("pg_namespace", "oid::pg_catalog.int8", None, "nspname !~ '^pg_(toast_)?temp_'"),
+    ("pg_constraint", "oid::pg_catalog.int8", Some("oid"), "conrelid NOT IN"),
+    ("pg_index", "indexrelid::pg_catalog.int8", Some("indexrelid"), "indrelid NOT IN"),
+    ("pg_trigger", "oid::pg_catalog.int8", None, "tgrelid NOT IN"),
+    ("pg_rewrite", "oid::pg_catalog.int8", Some("oid"), "ev_class NOT IN"),
+    ("pg_policy", "oid::pg_catalog.int8", None, ""),
+    ("pg_partitioned_table", "partrelid::pg_catalog.int8", None, ""),
+    (
+        "pg_inherits",
+        "pg_catalog.hashint8extended(inhrelid::pg_catalog.int8, inhparent::pg_catalog.int8)",
+        None,
+        "inhrelid NOT IN",
+    ),
+    (
+        "pg_depend",
+        "pg_catalog.hashint8extended((classid::pg_catalog.int8 << 31) # objid::pg_catalog.int8, refobjid::pg_catalog.int8)",
+        None,
+        "refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'",
+    ),
+];
+
+const OWN_TYPES: &str =
+    "typnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_')";
+
+/// What a condition that ends in `NOT IN` goes on with.
+const OWN_RELATIONS: &str = " (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')";
+
+/// The first number of an object that did not come with the server.
+const FIRST_NORMAL: u32 = 16384;
+
+/// Stands for a snapshot that is no other, so that the number is computed.
+const NONE: &str = "none";
+
+/// Stands for no question.
+const NOT_ASKED: &str = "-";
+
+/// Prepares the question; once for each connection.
+pub(crate) fn prepare() -> String {
+    let own: Vec<String> = PARTS.iter().map(|part| sum(part, ">=")).collect();
+    let servers: Vec<String> = PARTS.iter().filter(|part| part.2.is_some()).map(|part| sum(part, "<")).collect();
+    // a standby keeps what runs elsewhere: no snapshot of its shows that nothing does
+    format!(
+        "PREPARE chaperone_catalog (pg_catalog.text, pg_catalog.text) AS SELECT s.now, \
+         CASE WHEN s.now <> $1 THEN pg_catalog.concat_ws(',', {}, pg_catalog.array_to_string(pg_catalog.current_schemas(true), '/')) END, \
+         CASE WHEN $2 <> '{NOT_ASKED}' AND s.now <> $2 THEN pg_catalog.concat_ws(',', {}) END \
+         FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' \
+           ELSE pg_catalog.pg_current_snapshot()::pg_catalog.text END AS now OFFSET 0) s",
+        own.join(", "),
+        servers.join(", ")
+    )
+}
+
+fn sum((relation, key, bound, counted): &Part, side: &str) -> String {
+    let bound = bound.map_or_else(|| "true".to_owned(), |column| format!("{column} {side} {FIRST_NORMAL}"));
+    let counted = match *counted {
+        "" => "true".to_owned(),
+        counted if counted.ends_with("NOT IN") => format!("{counted}{OWN_RELATIONS}"),
+        counted => counted.to_owned(),
+    };
+    format!(
+        "(SELECT coalesce(pg_catalog.sum(pg_catalog.hashint8extended(xmin::pg_catalog.text::pg_catalog.int8, {key})), 0) \
+         FROM pg_catalog.{relation} WHERE {bound} AND {counted})"
+    )
+}
+
+/// The catalog as it was found to be.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprint {
+    /// Of what an administrator made, and of what the server came with.
+    own: String,
+    servers: String,
+    /// Snapshots, with nothing running, under which these were found to be so.
+    quiet: Option<String>,
+    servers_quiet: Option<String>,
+}
+
+impl Fingerprint {
+    /// The question whether it is still so; `whole` of what the server came with, too.
+    pub(crate) fn question(&self, whole: bool) -> String {
+        let own = self.quiet.as_deref().unwrap_or(NONE);
+        let servers = if whole { self.servers_quiet.as_deref().unwrap_or(NONE) } else { NOT_ASKED };
+        format!("EXECUTE chaperone_catalog ('{own}', '{servers}')")
+    }
+
+    /// Whether the answer to [`Fingerprint::question`] says that it is.
+    pub(crate) fn is_still(&mut self, whole: bool, answer: &Rows) -> bool {
+        let Some((now, own, servers)) = read(answer) else { return false };
+        // what was not computed did not change
+        let same = |found: Option<&String>, known: &str| found.is_none_or(|found| found == known);
+        if !same(own, &self.own) || !same(servers, &self.servers) {
+            return false;
+        }
+        if is_quiet(now) {
+            self.quiet = Some(now.to_owned());
+            if whole {
+                self.servers_quiet = Some(now.to_owned());
+            }
+        }
+        true
+    }
+
+    /// The question to a catalog that is about to be read.
+    pub(crate) fn first_question() -> String {
+        format!("EXECUTE chaperone_catalog ('{NONE}', '{NONE}')")
+    }
+
+    /// What a catalog is known by, from the answer to [`Fingerprint::first_question`].
+    pub(crate) fn of(answer: &Rows) -> Option<Self> {
+        let (now, own, servers) = read(answer)?;
+        let quiet = is_quiet(now).then(|| now.to_owned());
+        Some(Fingerprint { own: own?.clone(), servers: servers?.clone(), servers_quiet: quiet.clone(), quiet })
+    }
+
+    /// Another server may be asked from now on, whose transactions have other numbers.
+    pub(crate) fn forget_snapshots(&mut self) {
+        (self.quiet, self.servers_quiet) = (None, None);
+    }
+}
+
+type Read<'a> = (&'a str, Option<&'a String>, Option<&'a String>);
+
+fn read(answer: &Rows) -> Option<Read<'_>> {
+    match answer.first().map(Vec::as_slice) {
+        Some([Some(now), own, servers]) => Some((now, own.as_ref(), servers.as_ref())),
+        _ => None,
+    }
+}
+
+/// Whether nothing that has a number ran: `7:7:`.
+fn is_quiet(snapshot: &str) -> bool {
+    let mut parts = snapshot.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(xmin), Some(xmax), Some(""), None) => {
+            xmin == xmax && !xmin.is_empty() && xmin.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(now: &str, own: Option<&str>, servers: Option<&str>) -> Rows {
+        vec![vec![Some(now.to_owned()), own.map(str::to_owned), servers.map(str::to_owned)]]
+    }
+
+    #[test]
+    fn only_a_snapshot_with_nothing_running_stands_for_the_catalog() {
+        for (snapshot, quiet) in [
+            ("7:7:", true),
+            ("7:8:", false),
+            ("7:8:7", false),
+            ("", false),
+            ("::", false),
+            ("7:7:,", false),
+            ("7:7", false),
+        ] {
+            assert_eq!(is_quiet(snapshot), quiet, "{snapshot}");
+        }
+        let mut known = Fingerprint::of(&answer("7:7:", Some("a"), Some("b"))).unwrap();
+        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('7:7:', '7:7:')");
+        assert!(known.is_still(false, &answer("7:9:7", Some("a"), None)));
+        assert_eq!(known.question(false), "EXECUTE chaperone_catalog ('7:7:', '-')");
+        assert!(known.is_still(false, &answer("9:9:", Some("a"), None)));
+        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('9:9:', '7:7:')");
+        assert!(known.is_still(true, &answer("9:9:", None, Some("b"))));
+        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('9:9:', '9:9:')");
+        known.forget_snapshots();
+        assert_eq!(known.question(true), Fingerprint::first_question());
+    }
+
+    #[test]
+    fn what_is_another_number_or_no_answer_is_another_catalog() {
+        let mut known = Fingerprint::of(&answer("7:7:", Some("a"), Some("b"))).unwrap();
+        assert!(!known.is_still(false, &answer("9:9:", Some("x"), None)));
+        assert!(!known.is_still(true, &answer("9:9:", None, Some("x"))));
+        assert!(!known.is_still(true, &Vec::new()));
+        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('7:7:', '7:7:')", "nothing of it is kept");
+        assert!(Fingerprint::of(&answer("7:7:", None, Some("b"))).is_none());
+    }
+}
