@@ -60,6 +60,6 @@ pub use messages::scrubbed_message;
 pub use minors::{old_server, server_version_num};
 pub use output::{Cursor, Described, Expected, Inside, Named, Output, Returns, Subjects, Written};
 pub use parse::{CopyDirection, Prepares, Setting, Statements, Transaction, UNTERMINATED, parse, parse_escaped};
-pub use rewrite::{INSIDE, Protection, Rewritten, SUBJECT, rewrite, rewrite_within};
+pub use rewrite::{INSIDE, Need, Protection, Rewritten, SUBJECT, needs, rewrite, rewrite_within};
 pub use settings::setting_allowed;
 pub use temporary::{Filled, Temporaries};

@@ -16,6 +16,7 @@ mod group;
 mod inside;
 mod lookup;
 mod names;
+mod needs;
 mod order;
 mod own;
 mod probe;
@@ -49,6 +50,7 @@ use crate::visit::{Visit, visit};
 
 pub use inside::NAME as INSIDE;
 pub(crate) use names::parts;
+pub use needs::{Need, needs};
 use refuse::refusal;
 use source::Source;
 pub use subject::COLUMN as SUBJECT;

@@ -29,6 +29,12 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Propose a classification from a database's definitions, for a person to review; reads no row of any table
     Discover(DiscoverArguments),
+    /// The database roles of sessions
+    Credentials {
+        /// What about them.
+        #[command(subcommand)]
+        command: CredentialsCommand,
+    },
     /// Let an agent connect on loopback without TLS or token: adds both on the way to the gateway
     Sidecar(SidecarArguments),
     /// The policies themselves
@@ -111,6 +117,24 @@ pub struct ExplainArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// What to do with the roles of sessions.
+#[derive(Debug, Subcommand)]
+pub enum CredentialsCommand {
+    /// Print the SQL that makes the role which makes a role for each session, with the least that it needs
+    Script(ScriptArguments),
+}
+
+/// `chaperone credentials script`
+#[derive(Debug, Args)]
+pub struct ScriptArguments {
+    /// The configuration file
+    #[arg(long, short, default_value = "chaperone.yaml", env = "CHAPERONE_CONFIG")]
+    pub config: PathBuf,
+    /// The connection; its credential is `ephemeral`
+    #[arg(long, value_name = "NAME")]
+    pub connection: String,
 }
 
 /// `chaperone discover`

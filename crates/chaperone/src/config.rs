@@ -173,7 +173,7 @@ pub enum Phi {
     None,
 }
 
-/// A credential, by reference. A role for each session (`ephemeral`) takes its place here later.
+/// A credential, by reference.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Credential {
@@ -188,6 +188,21 @@ pub enum Credential {
         /// The file.
         password: Option<PathBuf>,
     },
+    /// A role for each session, made when it opens and dropped when it ends.
+    Ephemeral {
+        /// The role that makes them. `chaperone credentials script` says what it needs.
+        minter: Minter,
+    },
+}
+
+/// The credential of a minting role, by reference.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Minter {
+    /// A file with the role on its first line and the password on its second.
+    File(PathBuf),
+    /// An environment variable with the same.
+    Env(String),
 }
 
 /// Bounds of a session.
@@ -266,8 +281,12 @@ impl Config {
                 paths.push(path);
             }
             match &mut connection.credential {
-                Credential::File(path) | Credential::Role { password: Some(path), .. } => paths.push(path),
-                Credential::Env(_) | Credential::Role { password: None, .. } => {}
+                Credential::File(path)
+                | Credential::Role { password: Some(path), .. }
+                | Credential::Ephemeral { minter: Minter::File(path) } => paths.push(path),
+                Credential::Env(_)
+                | Credential::Role { password: None, .. }
+                | Credential::Ephemeral { minter: Minter::Env(_) } => {}
             }
         }
         for path in paths {
@@ -331,7 +350,7 @@ evidence: { dir: /var/lib/chaperone }
     fn what_is_not_known_is_refused() {
         for (from, to) in [
             ("audience: chaperone", "audience: chaperone, audiense: x"),
-            ("{ file: secrets/clinic }", "{ ephemeral: { minter: x } }"),
+            ("{ file: secrets/clinic }", "{ ephemeral: { minter: { file: x }, user: y } }"),
             ("leeway: 10s", "leeway: 10 parsecs"),
             ("phi: none", "phi: some"),
         ] {

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod cli;
 mod config;
+mod credentials;
 #[cfg(feature = "demo")]
 mod demo;
 mod discover;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{AuditCommand, Cli, Command, PolicyCommand, SessionsCommand};
+use crate::cli::{AuditCommand, Cli, Command, CredentialsCommand, PolicyCommand, SessionsCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -54,6 +55,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Discover(arguments) => discover::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Credentials { command: CredentialsCommand::Script(arguments) } => {
+            credentials::script(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Command::Policy { command: PolicyCommand::Test(arguments) } => Ok(policy_test::run(&arguments)),
         Command::Policy { command: PolicyCommand::Restore(arguments) } => {
             restore::run(&arguments).map(|()| ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use chaperone_mask::{TokenForm, TokenKeys, ZipTable};
 use chaperone_policy::PolicySet;
 use zeroize::Zeroizing;
 
-use crate::config::{self, Config, Phi, Secret, UpstreamTls};
+use crate::config::{self, Config, Minter, Phi, Secret, UpstreamTls};
 
 /// What `serve` runs.
 pub struct Resolved {
@@ -110,7 +110,10 @@ pub fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable
         (UpstreamTls::VerifyFull, Some(ca)) => TlsMode::with_roots_file(ca).context("`ca`")?,
         (UpstreamTls::VerifyFull, None) => TlsMode::with_system_roots().context("the system's CAs")?,
     };
+    let ephemeral = matches!(raw.credential, config::Credential::Ephemeral { .. });
     let credential = match raw.credential {
+        config::Credential::Ephemeral { minter: Minter::File(path) } => CredentialSource::File(path),
+        config::Credential::Ephemeral { minter: Minter::Env(name) } => CredentialSource::Env(name),
         config::Credential::File(path) => CredentialSource::File(path),
         config::Credential::Env(name) => CredentialSource::Env(name),
         config::Credential::Role { user, password } => CredentialSource::Role { user, password_file: password },
@@ -136,6 +139,7 @@ pub fn connection(name: &str, raw: config::Connection, zips: Option<Arc<ZipTable
     }
     let masking = Masking { zips, tokens };
     let mut connection = Connection::new(name.to_owned(), target, credential, classification, masking, limits);
+    connection.ephemeral = ephemeral;
     connection.old_server = match raw.old_server {
         config::OldServer::Warn => OldServer::Warn,
         config::OldServer::Refuse => OldServer::Refuse,

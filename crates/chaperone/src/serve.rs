@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chaperone_evidence::Ledger;
@@ -12,6 +13,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 use crate::resolve::{self, Resolved};
+
+/// How long the database may take to drop the roles that are left at a stop.
+const LAST_ROLES: Duration = Duration::from_secs(5);
 
 /// Deep statements are analysed on stacks of their own; this is for everything else.
 const STACK: usize = 4 << 20;
@@ -75,11 +79,17 @@ pub async fn serve(
     let watched = crate::reload::Watched::new(policy_folder, policy_files, classification_files, &engine);
     let reload = tokio::spawn(watched.watch(sender, engine.clone()));
     let catalogs = tokio::spawn(engine.clone().watch_catalogs());
-    let gateway = Gateway { engine, identity, tls, connections: limits.connections, drain: limits.drain };
+    let roles = tokio::spawn(engine.clone().watch_roles());
+    let gateway =
+        Gateway { engine: engine.clone(), identity, tls, connections: limits.connections, drain: limits.drain };
     ready(address);
     gateway.serve(listener, stop).await;
     reload.abort();
     catalogs.abort();
+    roles.abort();
+    // of sessions that could not end in order; what is left then is dropped at the next start
+    let _ = tokio::time::timeout(LAST_ROLES, engine.drop_roles()).await;
+    drop(engine);
     tokio::task::spawn_blocking(move || ledger.shutdown())
         .await
         .context("the evidence log's shutdown failed")?

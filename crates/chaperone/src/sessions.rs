@@ -240,7 +240,9 @@ fn as_text(decoded: &DecodedRecord) {
         | Body::Heartbeat(_)
         | Body::LoginRefused(_)
         | Body::PolicyChanged(_)
-        | Body::ClassificationChanged(_) => {}
+        | Body::ClassificationChanged(_)
+        | Body::CredentialMinted(_)
+        | Body::CredentialDropped(_) => {}
     }
     match &decoded.payload {
         Payload::Opened(opened) => {

@@ -10,6 +10,7 @@ use crate::analyse::Analyser;
 use crate::catalogs::Catalogs;
 use crate::estimate::Planner;
 use crate::masking::Masking;
+use crate::minter::Minter;
 use crate::upstream::{CredentialSource, Target};
 
 /// Bounds of a session.
@@ -96,8 +97,10 @@ pub struct Connection {
     pub name: String,
     /// Where it is.
     pub target: Target,
-    /// How the gateway logs in. A role for each session takes this place later.
+    /// How the gateway itself logs in; sessions too, unless each has a role of its own.
     pub credential: CredentialSource,
+    /// Each session logs in as a role that is made for it, by the role above.
+    pub ephemeral: bool,
     /// Bounds of a session.
     pub limits: Limits,
     /// Whether an old release of the server may serve.
@@ -107,6 +110,8 @@ pub struct Connection {
     classified: RwLock<Classified>,
     pub(crate) masking: Arc<Masking>,
     pub(crate) planner: Planner,
+    /// Where `ephemeral`, since the engine has the connection.
+    pub(crate) minter: Option<Minter>,
     pub(crate) analyser: Analyser,
     pub(crate) catalogs: Catalogs,
 }
@@ -125,6 +130,8 @@ impl Connection {
             name,
             target,
             credential,
+            ephemeral: false,
+            minter: None,
             classified: RwLock::new(classified),
             masking: Arc::new(masking),
             limits,

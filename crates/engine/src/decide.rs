@@ -22,6 +22,7 @@ use crate::end::End;
 use crate::estimate::{Estimated, Estimating};
 use crate::lasting::Lasting;
 use crate::made::{self, Made};
+use crate::minter::Plan;
 use crate::own::Own;
 use crate::rewrite::{self, Permitted, Text};
 use crate::running::Meant;
@@ -133,6 +134,12 @@ impl Judge {
 
     pub(crate) fn masks(&self) -> Option<&chaperone_model::Masks> {
         self.shield.as_ref().map(|shield| &*shield.masks)
+    }
+
+    /// What the session's own role must be able to do, where it has one.
+    pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
+        let minter = self.connection.minter.as_ref()?;
+        Some(self.shield.as_ref().map_or_else(|| minter.plan(None), |shield| shield.plan(minter)))
     }
 
     /// The policies that let the principal connect.

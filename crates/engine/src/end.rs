@@ -29,6 +29,8 @@ pub(crate) enum End {
     Unchecked,
     /// A text encoding in which statements cannot be read safely was switched on.
     Encoding,
+    /// The session's own database role cannot be given what its masks need.
+    Credential,
     /// The evidence log cannot take records.
     Ledger,
     /// Nothing came from the agent for longer than allowed.
@@ -81,6 +83,7 @@ impl End {
             End::Outdated => CloseReason::MaskingOutdated,
             End::Unchecked => CloseReason::MaskingUnchecked,
             End::Encoding => CloseReason::Encoding,
+            End::Credential => CloseReason::CredentialFailed,
             End::Ledger => CloseReason::LedgerFailed,
             End::Idle => CloseReason::Idle,
             End::TooOld => CloseReason::SessionLimit,
@@ -129,6 +132,11 @@ impl End {
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "statements cannot be read safely in this client encoding",
                 "use UTF8 as client_encoding",
+            ),
+            End::Credential => (
+                SqlState::CONNECTION_FAILURE,
+                "the session's database role cannot be given what its masks need",
+                "connect again; if it happens again, tell the gateway's operator: the gateway's log says why",
             ),
             End::Ledger => (
                 SqlState::SYSTEM_ERROR,

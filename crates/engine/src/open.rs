@@ -19,6 +19,8 @@ use tokio::time::Instant;
 use crate::clock::{Clock, Hard};
 use crate::connection::{Classified, Connection, OtherKind};
 use crate::decide::{Judge, now};
+use crate::follow::Role;
+use crate::minter::{EVERY as RECONCILED, MintError, Minter, Plan};
 use crate::queue::Intake;
 use crate::receive::Receiver;
 use crate::registry::{CancelKey, Sessions};
@@ -55,6 +57,7 @@ pub struct Visit {
 pub struct Opened {
     id: SessionId,
     upstream: Upstream,
+    role: Role,
     judge: Judge,
     log: chaperone_evidence::SessionLog,
     registered: crate::registry::Registered,
@@ -69,8 +72,12 @@ impl Engine {
         policies: watch::Receiver<Arc<PolicySet>>,
         connections: impl IntoIterator<Item = Connection>,
     ) -> Self {
-        let connections = connections.into_iter().map(|connection| (connection.name.clone(), Arc::new(connection)));
-        Engine { ledger, policies, connections: Arc::new(connections.collect()), sessions: Sessions::default() }
+        let own = |mut connection: Connection| {
+            connection.minter = connection.ephemeral.then(|| Minter::new(ledger.clone(), &connection.name));
+            (connection.name.clone(), Arc::new(connection))
+        };
+        let connections = Arc::new(connections.into_iter().map(own).collect());
+        Engine { ledger, policies, connections, sessions: Sessions::default() }
     }
 
     /// The live sessions.
@@ -92,6 +99,25 @@ impl Engine {
             watched.spawn(async move { connection.catalogs.watch(&connection, &sessions).await });
         }
         watched.join_all().await;
+    }
+
+    /// Drops the database roles that no session has, those that an earlier process left among them. Runs until it is
+    /// dropped.
+    pub async fn watch_roles(self) {
+        loop {
+            self.drop_roles().await;
+            tokio::time::sleep(RECONCILED).await;
+        }
+    }
+
+    /// Drops them once.
+    pub async fn drop_roles(&self) {
+        for connection in self.connections.values() {
+            let Some(minter) = &connection.minter else { continue };
+            if let Err(error) = minter.reconcile(connection).await {
+                tracing::warn!(connection = connection.name, error = chain(&error), "left roles cannot be dropped");
+            }
+        }
     }
 
     /// Names of the connections that declare no protected data.
@@ -142,7 +168,10 @@ impl Engine {
         }
         let mut startup = parameters.clone();
         startup.extend(judge.token_settings());
-        let upstream = reach(&connection, &startup).await?;
+        let (upstream, role) = match judge.plan() {
+            Some(plan) => minted(&connection, id, plan, &startup).await?,
+            None => (reach(&connection, &startup).await?, Role::Shared),
+        };
         connection
             .check_release(upstream.parameter("server_version"))
             .map_err(|wrong| old_server(&connection.name, wrong))?;
@@ -168,7 +197,7 @@ impl Engine {
         let key = CancelKey { pid: upstream.key.pid, secret };
         let registered = self.sessions.register(id, key);
         let clock = clock(&connection.limits, principal.token.expires_at);
-        Ok(Opened { id, upstream, judge, log, registered, clock, greeting })
+        Ok(Opened { id, upstream, role, judge, log, registered, clock, greeting })
     }
 }
 
@@ -191,6 +220,30 @@ async fn reach(connection: &Connection, parameters: &[(String, String)]) -> Resu
             _ => OpenError::Refused(Box::new(unreachable(&connection.name))),
         }
     })
+}
+
+/// Logs in to the database as a role of the session's own.
+async fn minted(
+    connection: &Arc<Connection>,
+    id: SessionId,
+    plan: Arc<Plan>,
+    parameters: &[(String, String)],
+) -> Result<(Upstream, Role), OpenError> {
+    let minter = connection.minter.as_ref().ok_or_else(|| unreachable(&connection.name))?;
+    match minter.open(connection, id, plan, parameters).await {
+        Ok((upstream, minted)) => Ok((upstream, Role::Own(Box::new(minted)))),
+        Err(error) => {
+            tracing::error!(connection = connection.name, error = chain(&error), "a session gets no database role");
+            Err(match error {
+                MintError::Ledger => ledger_down(),
+                MintError::Reads(_) => reads(&connection.name),
+                MintError::Upstream(_) | MintError::Refused { .. } | MintError::Credential(_) | MintError::Random => {
+                    unreachable(&connection.name)
+                }
+            }
+            .into())
+        }
+    }
 }
 
 /// Why a session does not open.
@@ -259,6 +312,7 @@ impl Opened {
             held: None,
             estimating: None,
             looking: None,
+            role: self.role,
             log: self.log,
             registered: self.registered,
             clock: self.clock,
@@ -391,6 +445,17 @@ fn unreachable(connection: &str) -> Refusal {
         message: format!("the database of `{connection}` cannot be reached"),
         detail: "the gateway's log says why".to_owned(),
         hint: "try again later, or tell the gateway's operator".to_owned(),
+    }
+}
+
+fn reads(connection: &str) -> Refusal {
+    Refusal {
+        code: SqlState::UNABLE_TO_CONNECT,
+        rule: "gateway.privileges",
+        message: format!("sessions of `{connection}` could read in the database what is to be masked"),
+        detail: "a privilege that every role has, of PUBLIC, stands against it; the gateway's log names the columns"
+            .to_owned(),
+        hint: "tell the gateway's operator: `chaperone credentials script` says what to revoke".to_owned(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::decide::Judge;
 use crate::end::End;
 use crate::estimate::Estimating;
 use crate::execute::ToServer;
+use crate::follow::Role;
 use crate::inside::Looking;
 use crate::prepared::Names;
 use crate::queue::Intake;
@@ -95,6 +96,7 @@ pub struct Session<S> {
     /// What it is asked about what is inside that.
     pub(crate) looking: Option<Looking>,
 
+    pub(crate) role: Role,
     pub(crate) log: SessionLog,
     pub(crate) registered: Registered,
     pub(crate) clock: Clock,
@@ -173,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// receive → analyse → decide → rewrite → record → execute
     fn poll_agent(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        if self.agent_closed || self.holds_requests() {
+        if self.agent_closed || self.holds_requests() || !self.poll_role(cx)? {
             return Ok(false);
         }
         if let Some(input) = self.held.take() {
@@ -388,6 +390,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
         }
         let _ = tokio::time::timeout(LAST_WORDS, self.agent.shutdown()).await;
+        // whatever still runs under it ends with it
+        drop(self.server);
+        self.role.end().await;
         if self.log.close(end.reason()).await.is_err() {
             tracing::error!("the end of a session could not be recorded");
         }

@@ -11,6 +11,7 @@ use chaperone_policy::Authority;
 
 use crate::catalogs::Numbered;
 use crate::masking::Masking;
+use crate::minter::{Minter, Plan};
 use crate::running::Meant;
 
 /// One session's protection.
@@ -87,6 +88,17 @@ impl Shield {
             known.insert(text.into(), rewritten.clone());
         }
         Ok(rewritten)
+    }
+
+    /// What a role must be able to read that runs what is rewritten here.
+    pub(crate) fn plan(&self, minter: &Minter) -> Arc<Plan> {
+        let protection = Protection {
+            catalog: &self.catalog,
+            classification: &self.tables,
+            masks: &self.masks,
+            masker: self.masking.masker(self.cutoff_year),
+        };
+        minter.plan(Some((&protection, &(self.catalog.clone(), self.masks.clone()))))
     }
 
     /// What statement `i` was taken to mean when it was rewritten.

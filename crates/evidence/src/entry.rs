@@ -1,7 +1,8 @@
 //! What is put on record beside bytes.
 
 use chaperone_ledger_format::record::{
-    Alert, AuthorityChanged, Body, CancelRequested, ClassificationChanged, LoginRefused, PolicyChanged, ServiceStarted,
+    Alert, AuthorityChanged, Body, CancelRequested, ClassificationChanged, CredentialDropped, CredentialMinted,
+    LoginRefused, PolicyChanged, ServiceStarted,
 };
 
 /// An event of the gateway's, outside any session. Heartbeats and the orderly stop are written by the ledger itself.
@@ -15,6 +16,10 @@ pub enum Entry {
     PolicyChanged(PolicyChanged),
     /// What is said of a connection's columns changed.
     ClassificationChanged(ClassificationChanged),
+    /// A session got a database role of its own.
+    CredentialMinted(CredentialMinted),
+    /// A session's database role is gone.
+    CredentialDropped(CredentialDropped),
     /// Something that a person should look at.
     Alert(Alert),
 }
@@ -51,6 +56,26 @@ impl Entry {
         })
     }
 
+    /// `for_session` gets `role`, which may do what `profile` may.
+    pub fn credential_minted(
+        connection: impl Into<String>,
+        role: impl Into<String>,
+        profile: impl Into<String>,
+        for_session: impl Into<String>,
+    ) -> Self {
+        Entry::CredentialMinted(CredentialMinted {
+            connection: connection.into(),
+            for_session: for_session.into(),
+            profile: profile.into(),
+            role: role.into(),
+        })
+    }
+
+    /// `role` is gone.
+    pub fn credential_dropped(connection: impl Into<String>, role: impl Into<String>) -> Self {
+        Entry::CredentialDropped(CredentialDropped { connection: connection.into(), role: role.into() })
+    }
+
     /// This rule raised an alert.
     pub fn alert(rule: impl Into<String>) -> Self {
         Entry::Alert(Alert { rule: rule.into() })
@@ -62,6 +87,8 @@ impl Entry {
             Entry::LoginRefused(body) => Body::LoginRefused(body),
             Entry::PolicyChanged(body) => Body::PolicyChanged(body),
             Entry::ClassificationChanged(body) => Body::ClassificationChanged(body),
+            Entry::CredentialMinted(body) => Body::CredentialMinted(body),
+            Entry::CredentialDropped(body) => Body::CredentialDropped(body),
             Entry::Alert(body) => Body::Alert(body),
         }
     }

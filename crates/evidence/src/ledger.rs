@@ -43,6 +43,7 @@ pub struct Ledger {
 struct Inner {
     queue: Arc<Queue>,
     origin: String,
+    identity: String,
     payload_key: PayloadKey,
     dir: PathBuf,
     running: Mutex<Option<Running>>,
@@ -67,6 +68,7 @@ impl Ledger {
         let folder = Arc::new(Folder::open(dir)?);
         let Keys { signer, verifier, payload } = folder.keys(&options.origin)?;
         let origin = signer.origin().to_owned();
+        let identity = signer.vkey().to_owned();
         let mut publisher = Publisher::new(Arc::clone(&folder), signer);
         let Recovered { journal, open, checkpoints } =
             recover(&folder, &mut publisher, &verifier, options.segment_size)?;
@@ -85,8 +87,9 @@ impl Ledger {
             spawn("ledger-publish", Box::new(move || publish::run(&queue, publisher, &derived)))?
         };
         let running = Mutex::new(Some(Running { flusher, publisher, _folder: folder }));
-        let ledger =
-            Ledger { inner: Arc::new(Inner { queue, origin, payload_key: payload, dir: dir.to_owned(), running }) };
+        let ledger = Ledger {
+            inner: Arc::new(Inner { queue, origin, identity, payload_key: payload, dir: dir.to_owned(), running }),
+        };
         ledger.close_left_open(open)?;
         Ok(ledger)
     }
@@ -139,6 +142,11 @@ impl Ledger {
     /// Whether records can be appended.
     pub fn is_healthy(&self) -> bool {
         self.inner.queue.failure().is_none()
+    }
+
+    /// What no other log has: its name with its verification key (C2SP signed-note, "vkey").
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
     }
 
     /// The log's name.

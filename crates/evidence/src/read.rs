@@ -106,6 +106,8 @@ pub fn sessions(dir: &Path) -> Result<Vec<SessionSummary>, LedgerError> {
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
             | Body::ClassificationChanged(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
             | Body::AuthorityChanged(_)

@@ -149,6 +149,8 @@ impl Scan<'_> {
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
             | Body::ClassificationChanged(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
             | Body::AuthorityChanged(_)

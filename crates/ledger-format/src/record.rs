@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use self::bodies::{
-    Alert, Answered, AuthorityChanged, CancelRequested, ClassificationChanged, CloseReason, Finished, Heartbeat,
-    LoginRefused, Op, Outcome, PayloadRef, PolicyChanged, Received, Ruling, ServiceStarted, ServiceStopped,
-    SessionClosed, SessionOpened, Span, Statement, Subjects, Verdict,
+    Alert, Answered, AuthorityChanged, CancelRequested, ClassificationChanged, CloseReason, CredentialDropped,
+    CredentialMinted, Finished, Heartbeat, LoginRefused, Op, Outcome, PayloadRef, PolicyChanged, Received, Ruling,
+    ServiceStarted, ServiceStopped, SessionClosed, SessionOpened, Span, Statement, Subjects, Verdict,
 };
 pub use self::time::Time;
 
@@ -59,6 +59,10 @@ pub enum Body {
     PolicyChanged(PolicyChanged),
     /// What is said of a connection's columns changed.
     ClassificationChanged(ClassificationChanged),
+    /// A session got a database role of its own.
+    CredentialMinted(CredentialMinted),
+    /// A session's database role is gone.
+    CredentialDropped(CredentialDropped),
     /// Something that a person should look at.
     Alert(Alert),
     /// A session began.
@@ -147,6 +151,8 @@ impl Record {
             "login_refused" => Body::LoginRefused(field(rest)?),
             "policy_changed" => Body::PolicyChanged(field(rest)?),
             "classification_changed" => Body::ClassificationChanged(field(rest)?),
+            "credential_minted" => Body::CredentialMinted(field(rest)?),
+            "credential_dropped" => Body::CredentialDropped(field(rest)?),
             "alert" => Body::Alert(field(rest)?),
             "session_opened" => Body::SessionOpened(field(rest)?),
             "authority_changed" => Body::AuthorityChanged(field(rest)?),
@@ -175,6 +181,8 @@ impl Body {
             Body::LoginRefused(_) => "login_refused",
             Body::PolicyChanged(_) => "policy_changed",
             Body::ClassificationChanged(_) => "classification_changed",
+            Body::CredentialMinted(_) => "credential_minted",
+            Body::CredentialDropped(_) => "credential_dropped",
             Body::Alert(_) => "alert",
             Body::SessionOpened(_) => "session_opened",
             Body::AuthorityChanged(_) => "authority_changed",
@@ -196,6 +204,8 @@ impl Body {
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
             | Body::ClassificationChanged(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
             | Body::AuthorityChanged(_)

@@ -50,6 +50,8 @@ impl Sessions {
                 | Body::LoginRefused(_)
                 | Body::PolicyChanged(_)
                 | Body::ClassificationChanged(_)
+                | Body::CredentialMinted(_)
+                | Body::CredentialDropped(_)
                 | Body::Alert(_),
             ) => {}
         }
@@ -95,7 +97,9 @@ impl Sessions {
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
-            | Body::ClassificationChanged(_) => report.tampered(place, "it belongs to a session, and may not"),
+            | Body::ClassificationChanged(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_) => report.tampered(place, "it belongs to a session, and may not"),
         }
     }
 
@@ -109,6 +113,8 @@ impl Sessions {
             | Body::LoginRefused(_)
             | Body::PolicyChanged(_)
             | Body::ClassificationChanged(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_)
             | Body::Alert(_)
             | Body::SessionOpened(_)
             | Body::AuthorityChanged(_)

@@ -27,6 +27,8 @@ impl Versions {
             | Body::ServiceStopped(_)
             | Body::Heartbeat(_)
             | Body::LoginRefused(_)
+            | Body::CredentialMinted(_)
+            | Body::CredentialDropped(_)
             | Body::Alert(_)
             | Body::Received(_)
             | Body::Answered(_)

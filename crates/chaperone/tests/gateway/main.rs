@@ -4,6 +4,7 @@ mod bad_input;
 mod clients;
 mod clinical;
 mod crash;
+mod credentials;
 mod discover;
 mod hostile;
 mod inside;

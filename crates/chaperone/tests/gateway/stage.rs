@@ -17,7 +17,10 @@ use tempfile::TempDir;
 
 /// The role that the gateway logs in with, and its password.
 const ROLE: &str = "gateway";
-const PASSWORD: &str = "not-a-secret-of-anyone";
+pub const PASSWORD: &str = "not-a-secret-of-anyone";
+
+/// The role that makes those of sessions; only in clusters where somebody made it.
+pub const MINTER: &str = "minter";
 
 /// May do everything on `ops`, and read `clinic` with names in clear.
 pub const POLICY: &str = r#"
@@ -63,6 +66,7 @@ pub struct Setup {
     database_port: Option<u16>,
     policy: &'static str,
     tokens: bool,
+    minted: bool,
 }
 
 /// A running gateway.
@@ -86,6 +90,7 @@ impl Setup {
             database_port: None,
             policy: POLICY,
             tokens: false,
+            minted: false,
         }
     }
 
@@ -131,6 +136,12 @@ impl Setup {
         self
     }
 
+    /// With a role for each session, made by [`MINTER`].
+    pub fn minted(mut self) -> Self {
+        self.minted = true;
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Gateway {
         let cluster = self.cluster.unwrap_or_else(cluster);
@@ -138,6 +149,7 @@ impl Setup {
         let base = folder.path();
         let issuer = Issuer::start("chaperone").unwrap();
         fs::write(base.join("database"), format!("{ROLE}\n{PASSWORD}\n")).unwrap();
+        fs::write(base.join("minter"), format!("{MINTER}\n{PASSWORD}\n")).unwrap();
         fs::write(base.join("classes.yaml"), clinic::CLASSIFICATION).unwrap();
         fs::create_dir(base.join("policies")).unwrap();
         fs::write(base.join("policies/test.cedar"), self.policy).unwrap();
@@ -145,8 +157,9 @@ impl Setup {
         Authority::new("test CA").unwrap().leaf(&["localhost", "127.0.0.1"]).unwrap().write_to(base).unwrap();
         let connection = |name: &str, what: &str| {
             format!(
-                "  {name}: {{ postgres: 'localhost:{}/{name}', tls: disable, credential: {{ file: database }}, {what}, limits: {{ {} }} }}\n",
+                "  {name}: {{ postgres: 'localhost:{}/{name}', tls: disable, credential: {}, {what}, limits: {{ {} }} }}\n",
                 self.database_port.unwrap_or(cluster.port()),
+                if self.minted { "{ ephemeral: { minter: { file: minter } } }" } else { "{ file: database }" },
                 self.limits
             )
         };
@@ -232,7 +245,8 @@ impl Gateway {
     /// The same for a member of a group.
     pub async fn client_of(&self, group: &str, connection: &str) -> Client {
         let mut client = Client::connect(&self.address(), self.transport()).await.unwrap();
-        client.login("agent", connection, &self.token_of(group)).await.unwrap();
+        let opened = client.login("agent", connection, &self.token_of(group)).await;
+        opened.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
         client
     }
 

@@ -24,6 +24,11 @@ impl Secret {
     pub(super) fn expose(&self) -> &[u8] {
         self.0.as_bytes()
     }
+
+    /// What a server keeps to check a log-in with it by SCRAM-SHA-256 (RFC 7677): not the password, nor of use as one.
+    pub(crate) fn scram_verifier(&self) -> String {
+        postgres_protocol::password::scram_sha_256(self.expose())
+    }
 }
 
 impl fmt::Debug for Secret {

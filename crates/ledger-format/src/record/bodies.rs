@@ -82,6 +82,30 @@ pub struct ClassificationChanged {
     pub version: String,
 }
 
+/// A session got a database role of its own, about to log in; nobody else can afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialMinted {
+    /// The configured connection.
+    pub connection: String,
+    /// The session, which opens after this.
+    pub for_session: String,
+    /// The role that has the privileges.
+    pub profile: String,
+    /// The session's role.
+    pub role: String,
+}
+
+/// A session's database role is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialDropped {
+    /// The configured connection.
+    pub connection: String,
+    /// The role.
+    pub role: String,
+}
+
 /// Something that a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -248,6 +272,8 @@ pub enum CloseReason {
     MaskingUnchecked,
     /// A text encoding in which statements cannot be read safely was switched on.
     Encoding,
+    /// The session's database role could not be given what its masks need.
+    CredentialFailed,
     /// Records could not be made durable.
     LedgerFailed,
     /// Nothing came from the agent for too long.
@@ -278,6 +304,7 @@ impl CloseReason {
             CloseReason::MaskingOutdated => "masking_outdated",
             CloseReason::MaskingUnchecked => "masking_unchecked",
             CloseReason::Encoding => "encoding",
+            CloseReason::CredentialFailed => "credential_failed",
             CloseReason::LedgerFailed => "ledger_failed",
             CloseReason::Idle => "idle",
             CloseReason::SessionLimit => "session_limit",

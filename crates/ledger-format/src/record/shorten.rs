@@ -80,6 +80,16 @@ pub(super) fn apply(body: &mut Body, step: Step) {
                 cut(text, step.name);
             }
         }
+        Body::CredentialMinted(body) => {
+            for text in [&mut body.connection, &mut body.for_session, &mut body.profile, &mut body.role] {
+                cut(text, step.name);
+            }
+        }
+        Body::CredentialDropped(body) => {
+            for text in [&mut body.connection, &mut body.role] {
+                cut(text, step.name);
+            }
+        }
         Body::Alert(body) => cut(&mut body.rule, step.name),
         Body::ServiceStopped(_) | Body::Heartbeat(_) | Body::CancelRequested(_) | Body::SessionClosed(_) => {}
     }

@@ -287,6 +287,11 @@ fn body() -> impl Strategy<Value = Body> {
         number().prop_map(|checkpoints| Body::Heartbeat(Heartbeat { checkpoints })),
         number().prop_map(|checkpoints| Body::ServiceStopped(ServiceStopped { checkpoints })),
         text(20).prop_map(|rule| Body::Alert(Alert { rule })),
+        text(9000).prop_map(|role| Body::CredentialDropped(CredentialDropped { connection: role.clone(), role })),
+        (text(9000), text(20)).prop_map(|(profile, role)| {
+            let (connection, for_session) = (profile.clone(), role.clone());
+            Body::CredentialMinted(CredentialMinted { connection, for_session, profile, role })
+        }),
         text(20).prop_map(|version| Body::PolicyChanged(PolicyChanged { previous: None, version })),
         Just(Body::CancelRequested(CancelRequested {})),
         text(20).prop_map(|version| Body::ServiceStarted(ServiceStarted {

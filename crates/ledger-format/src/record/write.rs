@@ -116,6 +116,24 @@ impl Serialize for Record {
                 o.version()?;
                 o.put("version", &body.version)?;
             }
+            Body::CredentialMinted(body) => {
+                o.put("connection", &body.connection)?;
+                o.put("for_session", &body.for_session)?;
+                o.kind()?;
+                o.put("profile", &body.profile)?;
+                o.put("role", &body.role)?;
+                o.seq_session()?;
+                o.time()?;
+                o.version()?;
+            }
+            Body::CredentialDropped(body) => {
+                o.put("connection", &body.connection)?;
+                o.kind()?;
+                o.put("role", &body.role)?;
+                o.seq_session()?;
+                o.time()?;
+                o.version()?;
+            }
             Body::Alert(body) => {
                 o.kind()?;
                 o.put("rule", &body.rule)?;

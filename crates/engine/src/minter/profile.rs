@@ -1,0 +1,109 @@
+//! Profiles: the roles that have the privileges, one for each set of masks, so that access lists do not grow with sessions.
+
+use chaperone_mask::quoted;
+use chaperone_model::TableName;
+
+use super::{Making, MintError, Minter, Plan, reconcile};
+use crate::connection::Connection;
+
+/// What the minter can pass on (conditions run in any order, and the one about sequences raises for others): kind, schema, name, privileges. What belongs to the server itself is everybody's already.
+const PASSABLE: &str = "\
+    SELECT 'database', '', pg_catalog.current_database(), pg_catalog.string_agg(p, ', ' ORDER BY p) \
+    FROM pg_catalog.unnest('{CONNECT,TEMPORARY}'::pg_catalog.text[]) AS p \
+    WHERE pg_catalog.has_database_privilege(pg_catalog.current_database(), p || ' WITH GRANT OPTION') \
+    UNION ALL \
+    SELECT 'schema', '', n.nspname, pg_catalog.string_agg(p, ', ' ORDER BY p) FROM pg_catalog.pg_namespace n, \
+    pg_catalog.unnest('{USAGE,CREATE}'::pg_catalog.text[]) AS p \
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+    AND pg_catalog.has_schema_privilege(n.oid, p || ' WITH GRANT OPTION') GROUP BY n.oid, n.nspname \
+    UNION ALL \
+    SELECT 'table', n.nspname, c.relname, pg_catalog.string_agg(p, ', ' ORDER BY p) \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, \
+    pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::pg_catalog.text[]) AS p \
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+    AND pg_catalog.has_table_privilege(c.oid, p || ' WITH GRANT OPTION') GROUP BY c.oid, n.nspname, c.relname \
+    UNION ALL \
+    SELECT 'sequence', n.nspname, c.relname, 'USAGE' \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname !~ '^pg_' \
+    AND CASE c.relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'USAGE WITH GRANT OPTION') END \
+    UNION ALL \
+    SELECT CASE f.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, n.nspname, \
+    pg_catalog.format('%I(%s)', f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)), 'EXECUTE' \
+    FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace \
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+    AND NOT pg_catalog.has_function_privilege('public', f.oid, 'EXECUTE') \
+    AND pg_catalog.has_function_privilege(f.oid, 'EXECUTE WITH GRANT OPTION') \
+    ORDER BY 1, 2, 3";
+
+impl Minter {
+    /// The profile of a plan, made where there is none.
+    pub(super) async fn profile(
+        &self,
+        making: &mut Making,
+        connection: &Connection,
+        plan: &Plan,
+    ) -> Result<String, MintError> {
+        if let Some(name) = plan.profile().filter(|name| making.profiles.contains(name)) {
+            return Ok(name);
+        }
+        if !making.swept {
+            // what an earlier process made is not what this one would make, perhaps; its sessions are over
+            for name in names(making.ask(connection, &reconcile::listed(&self.names.profiles())).await?) {
+                making.ask(connection, &reconcile::drop_profile(&name)).await?;
+            }
+            making.swept = true;
+        }
+        let privileges = privileges(making.ask(connection, PASSABLE).await?, plan);
+        let name = self.names.profile(&privileges.join("\n"));
+        if !making.profiles.contains(&name) {
+            let granted: String = privileges.iter().map(|what| format!("GRANT {what} TO {name}; ")).collect();
+            let sql = format!("BEGIN; CREATE ROLE {name} NOLOGIN ROLE CURRENT_USER; {granted}COMMIT");
+            making.ask(connection, &sql).await?;
+            making.profiles.insert(name.clone());
+        }
+        plan.set_profile(Some(name.clone()));
+        Ok(name)
+    }
+}
+
+/// `SELECT (a) ON TABLE x.y`, and so on.
+fn privileges(rows: Vec<Vec<Option<String>>>, plan: &Plan) -> Vec<String> {
+    let mut privileges = Vec::new();
+    for row in rows {
+        let [Some(kind), Some(schema), Some(name), Some(passable)] = &row[..] else { continue };
+        let object = match &**kind {
+            "database" | "schema" => quoted(name),
+            "function" | "procedure" => format!("{}.{name}", quoted(schema)),
+            _ => format!("{}.{}", quoted(schema), quoted(name)),
+        };
+        let Some(tables) = &plan.tables else {
+            privileges.push(format!("{passable} ON {kind} {object}"));
+            continue;
+        };
+        match &**kind {
+            "table" => {
+                let table = TableName { schema: schema.clone(), name: name.clone() };
+                let Some(need) = tables.get(&table) else { continue };
+                let columns: Vec<String> = need.read.values().map(|column| quoted(column)).collect();
+                let reads = passable.split(", ").any(|privilege| privilege == "SELECT");
+                if reads && !columns.is_empty() {
+                    privileges.push(format!("SELECT ({}) ON TABLE {object}", columns.join(", ")));
+                }
+                let writes: Vec<&str> = passable.split(", ").filter(|privilege| *privilege != "SELECT").collect();
+                if !writes.is_empty() {
+                    privileges.push(format!("{} ON TABLE {object}", writes.join(", ")));
+                }
+            }
+            // somebody's code could read for its owner
+            "function" | "procedure" => {}
+            _ => privileges.push(format!("{passable} ON {kind} {object}")),
+        }
+    }
+    privileges
+}
+
+/// The first column of an answer.
+pub(super) fn names(rows: Vec<Vec<Option<String>>>) -> Vec<String> {
+    rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
+}

@@ -1,0 +1,97 @@
+//! What is left over is dropped: of a session that ended, and of a process that was killed.
+
+use std::time::Duration;
+
+use super::{MintError, Minter, control, profile};
+use crate::connection::Connection;
+use crate::upstream::{Control, UpstreamError};
+
+/// How often it is looked for.
+pub(crate) const EVERY: Duration = Duration::from_secs(60);
+
+/// Profiles that nobody has, kept for the next session that needs one.
+const SPARE_PROFILES: usize = 16;
+
+/// Roles by a pattern of `LIKE`.
+pub(super) fn listed(pattern: &str) -> String {
+    format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname LIKE '{pattern}' ORDER BY 1")
+}
+
+/// Everything that a profile may do is taken back with it; its members lose it at once.
+pub(super) fn drop_profile(name: &str) -> String {
+    format!("BEGIN; DROP OWNED BY {name}; DROP ROLE {name}; COMMIT")
+}
+
+/// Ends what runs under a session's role, then drops the role. What the session made to stay belongs to the minter then;
+/// `true` if there is any.
+pub(super) async fn drop_session(control: &mut Control, role: &str) -> Result<bool, UpstreamError> {
+    let backends = format!(
+        "SELECT pg_catalog.pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity \
+         WHERE usename = '{role}' AND backend_type = 'client backend'"
+    );
+    control.query(&backends).await?;
+    match control.query(&format!("DROP ROLE IF EXISTS {role}")).await {
+        // dependent_objects_still_exist
+        Err(UpstreamError::Server { code, .. }) if code == "2BP01" => {
+            let owned = format!(
+                "BEGIN; REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}; COMMIT"
+            );
+            let dropped = control.query(&owned).await.map(|_| true);
+            if dropped.is_err() {
+                control.query("ROLLBACK").await?;
+            }
+            dropped
+        }
+        other => other.map(|_| false),
+    }
+}
+
+impl Minter {
+    /// Drops every role of ours that no session has: those of an earlier process, and those that could not be dropped
+    /// when their session ended.
+    pub(crate) async fn reconcile(&self, connection: &Connection) -> Result<(), MintError> {
+        let mut control = control(connection).await?;
+        let left = profile::names(control.query(&listed(&self.names.sessions())).await?);
+        // read after the list: a role is live before it is made
+        let left: Vec<String> = {
+            let live = self.live();
+            left.into_iter().filter(|role| !live.contains(role)).collect()
+        };
+        for role in left {
+            if let Err(error) = self.end(connection, &role).await {
+                tracing::warn!(
+                    connection = connection.name,
+                    role,
+                    error = &error as &dyn std::error::Error,
+                    "a role that was left over could not be dropped"
+                );
+            }
+        }
+        self.plans.look_again();
+        self.drop_spare_profiles(connection, &mut control).await?;
+        control.close().await;
+        Ok(())
+    }
+
+    async fn drop_spare_profiles(&self, connection: &Connection, control: &mut Control) -> Result<(), MintError> {
+        // nobody is given one meanwhile
+        let mut making = self.making.lock().await;
+        if !making.swept {
+            // those of an earlier process are dropped before the first of this one is made
+            return Ok(());
+        }
+        let spare = format!(
+            "SELECT p.rolname FROM pg_catalog.pg_roles p WHERE p.rolname LIKE '{}' AND NOT EXISTS (\
+             SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles s ON s.oid = m.member \
+             WHERE m.roleid = p.oid AND s.rolname LIKE '{}') ORDER BY 1 OFFSET {SPARE_PROFILES}",
+            self.names.profiles(),
+            self.names.sessions()
+        );
+        for name in profile::names(control.query(&spare).await?) {
+            control.query(&drop_profile(&name)).await?;
+            making.profiles.remove(&name);
+            tracing::debug!(connection = connection.name, profile = name, "a profile that nobody had is dropped");
+        }
+        Ok(())
+    }
+}
