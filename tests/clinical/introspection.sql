@@ -7,6 +7,7 @@ SELECT table_name FROM information_schema.tables WHERE table_schema = 'clinic' A
 select column_name, data_type, ordinal_position from information_schema.columns where table_schema = 'clinic' and table_name = 'lab_result' order by ordinal_position;
 
 -- name: foreign keys by information schema
+-- incomparable: it lists the constraints of tables that the role owns
 SELECT tc.table_name, kcu.column_name, ccu.table_name AS foreign_table, ccu.column_name AS foreign_column
 FROM information_schema.table_constraints tc
 JOIN information_schema.key_column_usage kcu ON tc.constraint_name = kcu.constraint_name AND tc.table_schema = kcu.table_schema

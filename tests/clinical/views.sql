@@ -44,4 +44,5 @@ SELECT provider_directory.* FROM clinic.provider_directory WHERE provider_direct
 COPY (SELECT id, sex, dob, zip3, visits FROM patient_summary WHERE deceased ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER);
 
 -- name: definition of a view
+-- incomparable: it lists the views that the role has a privilege on
 SELECT table_name FROM information_schema.views WHERE table_schema = 'clinic' ORDER BY table_name;

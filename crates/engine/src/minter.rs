@@ -59,6 +59,8 @@ struct Making {
     control: Option<Control>,
     /// Profiles that this process made.
     profiles: BTreeSet<String>,
+    /// What is set for the minter's role.
+    settings: Vec<(String, String)>,
     /// Those of an earlier process are gone.
     swept: bool,
 }
@@ -144,10 +146,10 @@ impl Minter {
         // from here on whatever goes wrong leaves a role that is swept up
         let minted = Minted { connection: connection.clone(), role: role.clone(), plan: plan.clone() };
         let password = Secret::new(hex(&random::<PASSWORD>()?));
-        let profile = {
+        let (profile, startup) = {
             let mut making = self.making.lock().await;
             let profile = self.profile(&mut making, connection, &plan).await?;
-            let made = making.ask(connection, &create(&role, &profile, &password, connection, &plan)).await;
+            let made = making.ask(connection, &create(&role, &profile, &password, &plan)).await;
             let visible = match made {
                 Ok(rows) => profile::names(rows),
                 Err(error) => {
@@ -160,12 +162,12 @@ impl Minter {
                 return Err(MintError::Reads(visible));
             }
             making.ask(connection, "COMMIT").await?;
-            profile
+            (profile, startup(connection, &making.settings, parameters))
         };
         let entry = Entry::credential_minted(&connection.name, &role, profile, session.to_string());
         self.ledger.note(entry).await.map_err(|_| MintError::Ledger)?;
         let credential = Credential { user: role.clone(), password: Some(password) };
-        let opened = upstream::open(&connection.target, &credential, parameters, &OpenLimits::default()).await;
+        let opened = upstream::open(&connection.target, &credential, &startup, &OpenLimits::default()).await;
         drop(credential);
         // also when nobody got in: it may not be of use to anybody
         let disarmed = self.making.lock().await.ask(connection, &disarm(&role)).await;
@@ -277,19 +279,32 @@ async fn control(connection: &Connection) -> Result<Control, MintError> {
 }
 
 /// Makes a role in a transaction that waits for its end; gives what it could read and should not.
-fn create(role: &str, profile: &str, password: &Secret, connection: &Connection, plan: &Plan) -> String {
+fn create(role: &str, profile: &str, password: &Secret, plan: &Plan) -> String {
     let verifier = password.scram_verifier();
     let until = time::OffsetDateTime::from(SystemTime::now() + ARMED);
     let until = until.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-    let (idle, age) = (connection.limits.idle + ARMED, connection.limits.age + ARMED);
     format!(
         "BEGIN; CREATE ROLE {role} LOGIN INHERIT CONNECTION LIMIT 1 PASSWORD '{verifier}' VALID UNTIL '{until}' \
-         IN ROLE {profile} ROLE CURRENT_USER; \
-         ALTER ROLE {role} SET idle_session_timeout = {}; ALTER ROLE {role} SET statement_timeout = {}; {}",
-        millis(idle),
-        millis(age),
+         IN ROLE {profile} ROLE CURRENT_USER; {}",
         plan.reads_too_much(role)
     )
+}
+
+/// What a session begins with: bounds of the database's own, should we be gone; what is set for the minter's role; what
+/// the agent asks for.
+fn startup(
+    connection: &Connection,
+    settings: &[(String, String)],
+    asked: &[(String, String)],
+) -> Vec<(String, String)> {
+    let bound = |name: &str, most: Duration| (name.to_owned(), millis(most + ARMED).to_string());
+    let mut all =
+        vec![bound("idle_session_timeout", connection.limits.idle), bound("statement_timeout", connection.limits.age)];
+    for (name, value) in settings.iter().chain(asked) {
+        all.retain(|(known, _)| known != name);
+        all.push((name.clone(), value.clone()));
+    }
+    all
 }
 
 /// After the log-in: nobody can log in with it any more, the session stays.

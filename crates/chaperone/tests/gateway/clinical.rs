@@ -20,7 +20,7 @@ use chaperone_testkit::postgres::{Cluster, Options};
 use chaperone_testkit::raw::{Client, Message, Transport, frontend as frame};
 
 use self::workload::{Answer, Case, cases, difference, folder};
-use crate::stage::{Gateway, Setup};
+use crate::stage::{Gateway, MINTER, Setup};
 
 /// How many statements there are at least.
 const STATEMENTS: usize = 250;
@@ -84,8 +84,11 @@ fn cluster() -> Cluster {
     cluster
 }
 
+/// Its sessions have roles that may read what masks read, and nothing else: so the workload shows that it is enough.
 fn gateway(cluster: &Arc<Cluster>) -> Gateway {
-    Setup::new().cluster(cluster.clone()).policy(POLICY).tokens().start()
+    crate::credentials::prepare(cluster);
+    cluster.psql(&format!("ALTER ROLE {MINTER} SET search_path = clinic, public")).unwrap();
+    Setup::new().cluster(cluster.clone()).policy(POLICY).tokens().minted().start()
 }
 
 /// Where statements go.

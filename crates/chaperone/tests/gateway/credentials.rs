@@ -23,7 +23,7 @@ fn cluster() -> Arc<Cluster> {
     cluster
 }
 
-fn prepare(cluster: &Arc<Cluster>) {
+pub fn prepare(cluster: &Arc<Cluster>) {
     let gateway = Setup::new().cluster(cluster.clone()).minted().start();
     for connection in ["clinic", "ops"] {
         let script = script(&gateway, connection);

@@ -36,6 +36,16 @@ const PASSABLE: &str = "\
     AND pg_catalog.has_function_privilege(f.oid, 'EXECUTE WITH GRANT OPTION') \
     ORDER BY 1, 2, 3";
 
+/// What is set for the minter's role is set for those that it makes: they are in its place. As startup parameters, which
+/// `RESET` comes back to; so only what a role may set for itself.
+const SETTINGS: &str = "\
+    SELECT pg_catalog.split_part(c, '=', 1), pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) \
+    FROM pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) AS c \
+    WHERE r.setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER) AND r.setdatabase IN \
+    (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
+    AND pg_catalog.split_part(c, '=', 1) IN (SELECT name FROM pg_catalog.pg_settings WHERE context = 'user') \
+    ORDER BY r.setdatabase";
+
 impl Minter {
     /// The profile of a plan, made where there is none.
     pub(super) async fn profile(
@@ -54,6 +64,7 @@ impl Minter {
             }
             making.swept = true;
         }
+        making.settings = pairs(making.ask(connection, SETTINGS).await?);
         let privileges = privileges(making.ask(connection, PASSABLE).await?, plan);
         let name = self.names.profile(&privileges.join("\n"));
         if !making.profiles.contains(&name) {
@@ -101,6 +112,14 @@ fn privileges(rows: Vec<Vec<Option<String>>>, plan: &Plan) -> Vec<String> {
         }
     }
     privileges
+}
+
+fn pairs(rows: Vec<Vec<Option<String>>>) -> Vec<(String, String)> {
+    let pair = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
+        Ok([Some(name), Some(value)]) => Some((name, value)),
+        _ => None,
+    };
+    rows.into_iter().filter_map(pair).collect()
 }
 
 /// The first column of an answer.
