@@ -13,6 +13,7 @@ mod define;
 mod echo;
 mod expression;
 mod group;
+mod implied;
 mod inside;
 mod lookup;
 mod names;

@@ -8,11 +8,12 @@ use chaperone_model::{Refusal, SqlState, TableName};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{self as pg, AlterTableType, DropBehavior, ObjectType};
 
-use super::columns::{SERIAL, looks_at_nothing};
+use super::columns::looks_at_nothing;
+use super::implied::Implied;
 use super::probe::Written;
 use super::refuse::{self, refusal};
 use super::{Item, Masker, names, node, source, string};
-use crate::allow::{PG_CATALOG, TYPES};
+use crate::allow::PG_CATALOG;
 use crate::output::Output;
 use crate::temporary::{self, InSession, PG_TEMP};
 
@@ -47,13 +48,29 @@ impl Masker<'_> {
         }
         let range = relation.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?;
         self.defines(range)?;
+        let own = range.schemaname == PG_TEMP;
         self.scopes.push(vec![Item::other(&range.relname)]);
         let mut elements = Vec::with_capacity(table_elts.len());
         for mut element in std::mem::take(table_elts) {
             match &mut element.node {
-                Some(NodeEnum::ColumnDef(column)) => self.column_of_table(column)?,
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint)?,
+                Some(NodeEnum::ColumnDef(column)) => {
+                    self.column_of_table(column)?;
+                    if own {
+                        self.column_hides_nothing(&range.relname, column)?;
+                    }
+                }
+                Some(NodeEnum::Constraint(constraint)) => {
+                    self.constraint(constraint)?;
+                    if own {
+                        self.constraint_hides_nothing(&range.relname, constraint)?;
+                    }
+                }
                 Some(NodeEnum::TableLikeClause(like)) => {
+                    // of one of the session's own, indexes and sequences may come along
+                    if own {
+                        self.hides_nothing(&range.relname, Implied::Index)?;
+                        self.hides_nothing(&range.relname, Implied::Sequence(None))?;
+                    }
                     elements.extend(self.like(like)?);
                     continue;
                 }
@@ -185,7 +202,12 @@ impl Masker<'_> {
                     "give it another name",
                 ));
             }
-            Some(_) => None,
+            Some(_) => {
+                if idxname.is_empty() {
+                    self.hides_nothing(&range.relname, Implied::Index)?;
+                }
+                None
+            }
             None => Some(self.shown_columns(range)?),
         };
         self.scopes.push(vec![Item::other(&range.relname)]);
@@ -245,6 +267,9 @@ impl Masker<'_> {
                         ));
                     }
                     self.column_of_table(column)?;
+                    if own.is_some() {
+                        self.column_hides_nothing(&range.relname, column)?;
+                    }
                 }
                 (Ok(AlterTableType::AtDropColumn), None) => {}
                 _ => {
@@ -387,14 +412,6 @@ impl Masker<'_> {
         }
         self.bare.insert(TableName::new(&*range.schemaname, &*range.relname));
         Ok(())
-    }
-
-    fn has_type(&self, name: &str) -> bool {
-        // its array type comes along
-        let array = format!("_{name}");
-        let has = |schema: &str, name: &str| self.catalog.types.contains_key(&TableName::new(schema, name));
-        let in_path = |schema: &String| has(schema, name) || has(schema, &array);
-        TYPES.binary_search(&name).is_ok() || SERIAL.contains(&name) || self.catalog.search_path.iter().any(in_path)
     }
 
     /// The columns that are shown as stored of a table that is there, to which its name is pinned.

@@ -54,8 +54,12 @@ const ANSWERED: &[&str] = &[
     "PREPARE q (int) AS SELECT name FROM kept WHERE id > $1; EXECUTE q (0); DEALLOCATE q",
     "DECLARE c CURSOR WITH HOLD FOR SELECT name FROM kept ORDER BY 1; FETCH ALL FROM c; CLOSE c",
     "COPY (SELECT id, name FROM kept ORDER BY 1) TO STDOUT",
+    "CREATE TEMP TABLE ticket (no serial PRIMARY KEY, id int UNIQUE)",
     "DISCARD TEMP",
 ];
+
+/// Things with names that the server would make up for what comes along with a temporary table.
+const NAMED: &str = "CREATE SEQUENCE clinic.ticket_id_seq; CREATE TABLE clinic.bill_pkey (id int); CREATE DOMAIN clinic.__season AS int";
 
 /// The same, of which the last statement is refused by this rule.
 const REFUSED: &[(&str, &str)] = &[
@@ -125,6 +129,19 @@ const REFUSED: &[(&str, &str)] = &[
         "masking.construct",
     ),
     ("CREATE INDEX patient ON kept (id)", "masking.temporary"),
+    // what comes along has a name, too
+    ("CREATE TEMP TABLE ticket (id serial)", "masking.temporary"),
+    ("CREATE TEMP TABLE ticket (id int GENERATED ALWAYS AS IDENTITY)", "masking.temporary"),
+    ("CREATE TEMP TABLE ticket (no int); ALTER TABLE ticket ADD COLUMN id bigserial", "masking.temporary"),
+    ("CREATE TEMP TABLE bill (id int PRIMARY KEY)", "masking.temporary"),
+    ("CREATE TEMP TABLE bill (id int, UNIQUE (id))", "masking.temporary"),
+    ("CREATE TEMP TABLE bill (id int); CREATE INDEX ON bill (id)", "masking.temporary"),
+    (
+        "CREATE TEMP TABLE made2 (id int PRIMARY KEY); CREATE TEMP TABLE bill (LIKE made2 INCLUDING INDEXES)",
+        "masking.temporary",
+    ),
+    ("CREATE TEMP TABLE season (id int)", "masking.temporary"),
+    ("CREATE TEMP TABLE _season (id int)", "masking.temporary"),
     ("CREATE TEMP TABLE named (id int CONSTRAINT patient UNIQUE)", "masking.construct"),
     ("WITH kept AS (SELECT 1) SELECT * FROM kept", "masking.cte"),
     (
@@ -169,6 +186,7 @@ async fn what_a_session_makes_holds_what_it_may_see() {
     let cluster = cluster();
     for twin in ["ada", "bea"] {
         crate::writes::prepare(&cluster, twin);
+        cluster.psql_in(twin, NAMED).unwrap();
     }
     let clinic = crate::writes::classes();
     let ada = Session::open(&cluster, "ada", "clinic, public").await;
