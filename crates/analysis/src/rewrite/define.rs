@@ -8,11 +8,10 @@ use chaperone_model::{Refusal, SqlState, TableName};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{self as pg, AlterTableType, DropBehavior, ObjectType};
 
-use super::columns::looks_at_nothing;
 use super::implied::Implied;
 use super::probe::Written;
 use super::refuse::{self, refusal};
-use super::{Item, Masker, names, node, source, string};
+use super::{Item, Masker, columns, names, node, source, string};
 use crate::allow::PG_CATALOG;
 use crate::output::Output;
 use crate::temporary::{self, InSession, PG_TEMP};
@@ -251,6 +250,7 @@ impl Masker<'_> {
             }
             None => _ = self.shown_columns(range)?,
         }
+        let name = TableName::new(&*range.schemaname, &*range.relname);
         self.scopes.push(vec![Item::other(&range.relname)]);
         for command in cmds {
             let Some(NodeEnum::AlterTableCmd(command)) = &mut command.node else {
@@ -258,7 +258,7 @@ impl Masker<'_> {
             };
             match (AlterTableType::try_from(command.subtype), command.def.as_mut().and_then(|def| def.node.as_mut())) {
                 (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => {
-                    if own.is_none() && !column.constraints.iter().all(looks_at_nothing) {
+                    if own.is_none() && !column.constraints.iter().all(columns::looks_at_nothing) {
                         return Err(refusal(
                             "masking.ddl",
                             "a column can be added with a default, and with no other constraint".into(),
@@ -266,9 +266,11 @@ impl Masker<'_> {
                             "ask the connection's owner to make it",
                         ));
                     }
+                    let filled = columns::differs_by_row(column);
                     self.column_of_table(column)?;
-                    if own.is_some() {
-                        self.column_hides_nothing(&range.relname, column)?;
+                    match own {
+                        Some(_) => self.column_hides_nothing(&range.relname, column)?,
+                        None => self.may_add(&name, &column.colname, filled)?,
                     }
                 }
                 (Ok(AlterTableType::AtDropColumn), None) => {}
