@@ -254,11 +254,11 @@ impl Item {
 impl<'a> Masker<'a> {
     fn new(statement: &NodeEnum, protection: &Protection<'a>, temporaries: &'a Temporaries) -> Result<Self, Refusal> {
         let catalog = protection.catalog;
-        // a cast between types of the server itself that runs somebody's function: it could be anywhere
+        // a cast between types of the server itself, or the order of one, that runs somebody's function: it could be anywhere
         if catalog.poisoned.iter().any(|oid| *oid < FIRST_USER_OID) {
             return Err(refusal(
                 "masking.cast",
-                "a cast between built-in types runs a function of this database".into(),
+                "a cast between built-in types, or the order of one, runs a function of this database".into(),
                 "it could run anywhere in a statement and read protected columns",
                 "ask the connection's owner to drop it",
             ));
