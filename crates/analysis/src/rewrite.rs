@@ -27,8 +27,10 @@ mod source;
 mod subject;
 mod summed;
 mod target;
+mod upkeep;
 mod utility;
 mod view;
+mod with;
 mod withheld;
 mod write;
 
