@@ -260,3 +260,25 @@ macro_rules! tags {
 }
 
 tags!(created "CREATE", altered "ALTER", dropped "DROP");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy that compares a kind with something else is not loaded: so all of them must be known there.
+    #[test]
+    fn every_tag_is_a_kind_that_policies_know() {
+        let source = include_str!("kind.rs");
+        let of_statements = source.split("fn object").next().unwrap_or_default();
+        let literals = of_statements.split('"').skip(1).step_by(2).filter(|tag| tag.starts_with(char::is_uppercase));
+        let tags: Vec<&str> = literals.collect();
+        assert!(tags.len() > 90, "{}", tags.len());
+        let objects = (1..100).filter_map(|number| O::try_from(number).ok()).filter(|object| *object != O::Undefined);
+        let of_objects: Vec<&str> =
+            objects.flat_map(|object| [created(object), altered(object), dropped(object)]).collect();
+        assert!(of_objects.len() > 100, "{}", of_objects.len());
+        for tag in tags.into_iter().chain(of_objects) {
+            assert!(chaperone_model::is_kind(tag), "{tag}");
+        }
+    }
+}

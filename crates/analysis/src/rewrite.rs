@@ -13,6 +13,7 @@ mod define;
 mod echo;
 mod expression;
 mod group;
+mod implied;
 mod inside;
 mod lookup;
 mod names;
@@ -27,8 +28,10 @@ mod source;
 mod subject;
 mod summed;
 mod target;
+mod upkeep;
 mod utility;
 mod view;
+mod with;
 mod withheld;
 mod write;
 
@@ -255,11 +258,11 @@ impl Item {
 impl<'a> Masker<'a> {
     fn new(statement: &NodeEnum, protection: &Protection<'a>, temporaries: &'a Temporaries) -> Result<Self, Refusal> {
         let catalog = protection.catalog;
-        // a cast between types of the server itself that runs somebody's function: it could be anywhere
+        // a cast between types of the server itself, or the order of one, that runs somebody's function: it could be anywhere
         if catalog.poisoned.iter().any(|oid| *oid < FIRST_USER_OID) {
             return Err(refusal(
                 "masking.cast",
-                "a cast between built-in types runs a function of this database".into(),
+                "a cast between built-in types, or the order of one, runs a function of this database".into(),
                 "it could run anywhere in a statement and read protected columns",
                 "ask the connection's owner to drop it",
             ));

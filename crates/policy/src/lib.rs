@@ -37,6 +37,7 @@ mod authority;
 mod decision;
 mod ladder;
 mod memory;
+mod never;
 mod reads;
 mod request;
 mod rule;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, UnaryOp, Var};
 
+use crate::never;
 use crate::schema::CONTEXT;
 
 /// What a policy's conditions read of the things that change within a session.
@@ -111,7 +112,12 @@ impl Walk {
                 self.principal(expr, attrs.first());
                 self.visit(expr)
             }
-            Expr::Like { expr, .. } => self.visit(expr),
+            Expr::Like { expr, pattern } => {
+                if let Some(attr) = of_context(expr) {
+                    never::like(attr, pattern)?;
+                }
+                self.visit(expr)
+            }
             Expr::Is { expr, in_expr, .. } => {
                 self.visit(expr)?;
                 in_expr.as_deref().map_or(Ok(()), |e| self.visit(e))
@@ -135,6 +141,11 @@ impl Walk {
                     }
                     BinaryOp::Eq | BinaryOp::Contains => self.compared(left, right),
                     _ => {}
+                }
+                for (attribute, values) in [(left, right), (right, left)] {
+                    if let Some(attr) = of_context(attribute) {
+                        never::compared(attr, values)?;
+                    }
                 }
                 self.visit(left)?;
                 self.visit(right)
@@ -197,6 +208,14 @@ impl Walk {
 
 fn is_context(expr: &Expr) -> bool {
     matches!(expr, Expr::Var(Var::Context))
+}
+
+/// The attribute of the context that an expression is.
+fn of_context(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::GetAttr { expr, attr } if is_context(expr) => Some(attr),
+        _ => None,
+    }
 }
 
 fn is_model(expr: &Expr) -> bool {

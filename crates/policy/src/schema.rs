@@ -22,6 +22,11 @@ pub(crate) static PARSED: LazyLock<Schema> = LazyLock::new(|| {
 pub(crate) const CONTEXT: [&str; 10] =
     ["now", "acts_for", "model", "purpose", "workload", "kind", "has_where", "tables", "classes", "estimated_rows"];
 
+/// Types whose ids are made of names.
+pub(crate) const AGENT: &str = "Agent";
+pub(crate) const TABLE: &str = "Table";
+pub(crate) const COLUMN: &str = "Column";
+
 /// What is asked of the policies: an action of a statement, or what a session may have of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {

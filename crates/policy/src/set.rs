@@ -7,6 +7,7 @@ use chaperone_model::{TableClasses, TableName};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
+use crate::never;
 use crate::reads;
 #[cfg(test)]
 use crate::reads::{Looks, Reads};
@@ -272,6 +273,10 @@ fn validate(rules: &[Rule], texts: &HashMap<&str, &str>, faults: &mut Vec<Policy
             let message =
                 format!("`{action}` is never asked about such a resource, so that part of it would never apply");
             faults.push(rule.fault(rule.line, message));
+        }
+        for type_name in [schema::AGENT, schema::TABLE, schema::COLUMN] {
+            let wrong = ids(&rule.policy, type_name).into_iter().filter_map(|id| never::id(type_name, &id).err());
+            faults.extend(wrong.map(|message| rule.fault(rule.line, message)));
         }
         for (place, message) in told {
             faults.push(rule.fault(place.map_or(rule.line, |offset| line_at(text, offset)), message));

@@ -323,3 +323,29 @@ UPDATE clinic.room SET beds = 9 WHERE room = 'r1';
 PREPARE TRANSACTION 'left';
 COMMIT PREPARED 'left';
 ROLLBACK PREPARED 'left';
+
+-- sequence: a parent, and its children with it
+TRUNCATE clinic.kin;
+SELECT count(*), count(name) FROM clinic.kin_far;
+ALTER TABLE clinic.kin ADD COLUMN name2 text DEFAULT 'x';
+TRUNCATE ONLY clinic.parent;
+SELECT id, what FROM clinic.child ORDER BY id;
+
+-- sequence: names that come along
+CREATE TEMP TABLE counter (id serial PRIMARY KEY, name text UNIQUE);
+INSERT INTO counter (name) SELECT last_name FROM clinic.patient RETURNING id, name;
+SELECT nextval('counter_id_seq'), pg_get_serial_sequence('counter', 'id');
+SELECT count(*) FROM counter_pkey;
+CREATE TEMP TABLE numbers (a int);
+
+-- sequence: filled after it was prepared, declared or viewed
+CREATE TEMP TABLE late (id int, name text);
+PREPARE early AS SELECT id, name FROM late ORDER BY id;
+PREPARE back AS UPDATE clinic.room SET wing = left(late.name, 3) FROM late WHERE late.id = room.beds;
+DECLARE c CURSOR FOR SELECT name FROM late ORDER BY id;
+CREATE TEMP VIEW of_late AS SELECT min(name), max(name), count(name) FROM late;
+INSERT INTO late SELECT id, last_name FROM clinic.patient RETURNING name;
+EXECUTE early;
+EXECUTE back;
+FETCH ALL FROM c;
+SELECT * FROM of_late;

@@ -52,7 +52,7 @@ const RELATIONS: &[CatalogRelation] = &[
     // relations, columns, indexes
     server("pg_class", &["relfilenode", "relpages", "reltuples", "relallvisible", "relallfrozen", "relfrozenxid",
         "relminmxid", "relpartbound"]),
-    server("pg_attribute", &["attmissingval", "attstattarget"]),
+    server("pg_attribute", &["attmissingval", "attstattarget", "attfdwoptions"]),
     server("pg_attrdef", &[]),
     server("pg_index", &[]),
     server("pg_inherits", &[]),

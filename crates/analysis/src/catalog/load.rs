@@ -64,10 +64,7 @@ pub const QUERIES: [&str; 20] = [
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] \
      WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typname <> 'internal' GROUP BY 1, 2",
-    // binary-coercible and input/output casts run no function of anybody's
-    "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
-     FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
-     JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384",
+    CASTS,
     "SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i",
     // written under a path on which nothing but the server's own is found, so that all else is qualified
     "SELECT v.oid, v.text, v.options FROM \
@@ -103,6 +100,23 @@ pub const QUERIES: [&str; 20] = [
     extensions::CASTS,
     CODE,
 ];
+
+/// What runs a function that somebody added without being named: casts (binary-coercible and input/output casts run none), and
+/// the order and the hashes of a type (`o`), by which every `ORDER BY`, `GROUP BY` and `DISTINCT` goes. An operator class that is
+/// nobody's default counts for nothing: only an index uses it.
+const CASTS: &str = "SELECT c.castsource, c.casttarget, c.castcontext, s.typnamespace = 11, t.typnamespace = 11 \
+     FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type s ON s.oid = c.castsource \
+     JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castmethod = 'f' AND c.castfunc >= 16384 \
+     UNION ALL SELECT t.oid, t.oid, 'o', t.typnamespace = 11, t.typnamespace = 11 FROM \
+       (SELECT a.amprocfamily, a.amproclefttype, a.amproc FROM pg_catalog.pg_amproc a \
+        UNION ALL SELECT o.amopfamily, o.amoplefttype, p.oprcode FROM pg_catalog.pg_amop o \
+        JOIN pg_catalog.pg_operator p ON p.oid = o.amopopr WHERE o.amoplefttype = o.amoprighttype) f(family, type, function) \
+     JOIN pg_catalog.pg_proc p ON p.oid = f.function JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+     JOIN pg_catalog.pg_type t ON t.oid = f.type \
+     WHERE p.oid >= 16384 AND NOT (l.lanname = 'c' AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
+       WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')) \
+     AND EXISTS (SELECT FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod \
+       WHERE c.opcfamily = f.family AND c.opcdefault AND m.amname IN ('btree', 'hash'))";
 
 /// Tables where a write runs code that is not the server's own: a default, a generated column, a check, an index, a
 /// partition's key, a type of a column or of something in one of those, such as a domain or what is made of one.
@@ -312,13 +326,16 @@ impl Catalog {
     }
 }
 
-/// Types that a statement cannot touch without perhaps running a cast's function. A cast between a built-in type and
+/// Not a cast's context, but the order of a type.
+const ORDER: char = 'o';
+
+/// Types that a statement cannot touch without perhaps running a cast's function, or that of their order. A cast between a built-in type and
 /// somebody's own is reached only through a value of the latter. Casts of extensions that are `known` run nothing else.
 fn poisoned(casts: &Rows, known: &BTreeSet<(u32, u32)>) -> Result<BTreeSet<u32>, CatalogError> {
     let mut poisoned = BTreeSet::new();
     for row in rows(10, casts) {
         let (source, target): (u32, u32) = (row.number(0)?, row.number(1)?);
-        if known.contains(&(source, target)) {
+        if row.char(2)? != ORDER && known.contains(&(source, target)) {
             continue;
         }
         let (source_builtin, target_builtin) = (row.flag(3)?, row.flag(4)?);

@@ -8,6 +8,7 @@ use super::{Masker, names, node, refuse, source, string};
 use crate::allow::PG_CATALOG;
 use crate::depth::Depth;
 use crate::parse;
+use crate::visit::{Visit, visit};
 
 impl Masker<'_> {
     /// A column's definition in a table.
@@ -159,6 +160,34 @@ pub(super) fn looks_at_nothing(constraint: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a new column may have another value in each row: by a sequence, or a function in its default.
+pub(super) fn differs_by_row(column: &pg::ColumnDef) -> bool {
+    let serial = column.type_name.as_ref().is_some_and(|ty| {
+        names::parts(&ty.names).is_ok_and(|name| matches!(name[..], [name] if SERIAL.contains(&name)))
+    });
+    let mut calls = Calls(false);
+    column.constraints.iter().for_each(|constraint| visit(constraint, &mut calls));
+    serial || calls.0
+}
+
+/// Whether anything is called.
+struct Calls(bool);
+
+impl Visit for Calls {
+    fn enter(&mut self, kind: &'static str) -> bool {
+        self.0 |= kind == "FuncCall";
+        true
+    }
+
+    fn field(&mut self, _: &'static str) {}
+
+    fn text(&mut self, _: &str) {}
+
+    fn number(&mut self, _: i64) {}
+
+    fn leave(&mut self, _: &'static str) {}
 }
 
 /// A number from a sequence (PostgreSQL manual, 8.1.4).

@@ -6,17 +6,16 @@
 
 use chaperone_model::{Refusal, SqlState, TableName};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{self as pg, AlterTableType, DropBehavior, ObjectType};
+use pg_query::protobuf::{self as pg, AlterTableType, ObjectType};
 
-use super::columns::{SERIAL, looks_at_nothing};
-use super::probe::Written;
+use super::implied::Implied;
 use super::refuse::{self, refusal};
-use super::{Item, Masker, names, node, source, string};
-use crate::allow::{PG_CATALOG, TYPES};
+use super::{Item, Masker, columns, names, node, source, string};
+use crate::allow::PG_CATALOG;
 use crate::output::Output;
 use crate::temporary::{self, InSession, PG_TEMP};
 
-type Defined = Result<(NodeEnum, Output), Refusal>;
+pub(super) type Defined = Result<(NodeEnum, Output), Refusal>;
 
 impl Masker<'_> {
     /// `CREATE TABLE … (…)`.
@@ -47,13 +46,29 @@ impl Masker<'_> {
         }
         let range = relation.as_mut().ok_or_else(|| refuse::internal("a table has no name"))?;
         self.defines(range)?;
+        let own = range.schemaname == PG_TEMP;
         self.scopes.push(vec![Item::other(&range.relname)]);
         let mut elements = Vec::with_capacity(table_elts.len());
         for mut element in std::mem::take(table_elts) {
             match &mut element.node {
-                Some(NodeEnum::ColumnDef(column)) => self.column_of_table(column)?,
-                Some(NodeEnum::Constraint(constraint)) => self.constraint(constraint)?,
+                Some(NodeEnum::ColumnDef(column)) => {
+                    self.column_of_table(column)?;
+                    if own {
+                        self.column_hides_nothing(&range.relname, column)?;
+                    }
+                }
+                Some(NodeEnum::Constraint(constraint)) => {
+                    self.constraint(constraint)?;
+                    if own {
+                        self.constraint_hides_nothing(&range.relname, constraint)?;
+                    }
+                }
                 Some(NodeEnum::TableLikeClause(like)) => {
+                    // of one of the session's own, indexes and sequences may come along
+                    if own {
+                        self.hides_nothing(&range.relname, Implied::Index)?;
+                        self.hides_nothing(&range.relname, Implied::Sequence(None))?;
+                    }
                     elements.extend(self.like(like)?);
                     continue;
                 }
@@ -185,7 +200,12 @@ impl Masker<'_> {
                     "give it another name",
                 ));
             }
-            Some(_) => None,
+            Some(_) => {
+                if idxname.is_empty() {
+                    self.hides_nothing(&range.relname, Implied::Index)?;
+                }
+                None
+            }
             None => Some(self.shown_columns(range)?),
         };
         self.scopes.push(vec![Item::other(&range.relname)]);
@@ -229,6 +249,7 @@ impl Masker<'_> {
             }
             None => _ = self.shown_columns(range)?,
         }
+        let name = TableName::new(&*range.schemaname, &*range.relname);
         self.scopes.push(vec![Item::other(&range.relname)]);
         for command in cmds {
             let Some(NodeEnum::AlterTableCmd(command)) = &mut command.node else {
@@ -236,7 +257,7 @@ impl Masker<'_> {
             };
             match (AlterTableType::try_from(command.subtype), command.def.as_mut().and_then(|def| def.node.as_mut())) {
                 (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) => {
-                    if own.is_none() && !column.constraints.iter().all(looks_at_nothing) {
+                    if own.is_none() && !column.constraints.iter().all(columns::looks_at_nothing) {
                         return Err(refusal(
                             "masking.ddl",
                             "a column can be added with a default, and with no other constraint".into(),
@@ -244,7 +265,12 @@ impl Masker<'_> {
                             "ask the connection's owner to make it",
                         ));
                     }
+                    let filled = columns::differs_by_row(column);
                     self.column_of_table(column)?;
+                    match own {
+                        Some(_) => self.column_hides_nothing(&range.relname, column)?,
+                        None => self.may_add(&name, &column.colname, filled)?,
+                    }
                 }
                 (Ok(AlterTableType::AtDropColumn), None) => {}
                 _ => {
@@ -287,48 +313,6 @@ impl Masker<'_> {
             name.items = vec![string(&pinned.schema), string(&pinned.name)];
         }
         Ok((NodeEnum::DropStmt(drop), Output::no_rows()))
-    }
-
-    /// `TRUNCATE`.
-    pub(super) fn truncate(&mut self, mut truncate: pg::TruncateStmt) -> Defined {
-        let pg::TruncateStmt { relations, restart_seqs: _, behavior } = &mut truncate;
-        self.scopes.push(Vec::new());
-        for relation in relations {
-            let Some(NodeEnum::RangeVar(range)) = &mut relation.node else {
-                return Err(refuse::internal("TRUNCATE has something that is no table"));
-            };
-            let target = self.target(range)?;
-            // TRUNCATE knows its table by its name alone
-            range.alias = None;
-            if target.own {
-                continue;
-            }
-            self.may_write(&target, &Written::Deleted)?;
-            if DropBehavior::try_from(*behavior) == Ok(DropBehavior::DropCascade) {
-                return Err(refuse::construct("TRUNCATE … CASCADE"));
-            }
-        }
-        self.scopes.pop();
-        Ok((NodeEnum::TruncateStmt(truncate), Output::no_rows()))
-    }
-
-    /// `ANALYZE` of temporary tables.
-    pub(super) fn analyze(&mut self, mut vacuum: pg::VacuumStmt) -> Defined {
-        let pg::VacuumStmt { options, rels, is_vacuumcmd: _ } = &mut vacuum;
-        if !options.is_empty() || rels.is_empty() {
-            return Err(refuse::ddl("ANALYZE"));
-        }
-        for rel in rels {
-            let Some(NodeEnum::VacuumRelation(rel)) = &mut rel.node else {
-                return Err(refuse::internal("ANALYZE has something that is no table"));
-            };
-            names::parts(&rel.va_cols)?;
-            let range = rel.relation.as_mut().ok_or_else(|| refuse::internal("ANALYZE has no table"))?;
-            if self.own(range)?.is_none() {
-                return Err(refuse::ddl("ANALYZE"));
-            }
-        }
-        Ok((NodeEnum::VacuumStmt(vacuum), Output::no_rows()))
     }
 
     /// A name for something new.
@@ -387,14 +371,6 @@ impl Masker<'_> {
         }
         self.bare.insert(TableName::new(&*range.schemaname, &*range.relname));
         Ok(())
-    }
-
-    fn has_type(&self, name: &str) -> bool {
-        // its array type comes along
-        let array = format!("_{name}");
-        let has = |schema: &str, name: &str| self.catalog.types.contains_key(&TableName::new(schema, name));
-        let in_path = |schema: &String| has(schema, name) || has(schema, &array);
-        TYPES.binary_search(&name).is_ok() || SERIAL.contains(&name) || self.catalog.search_path.iter().any(in_path)
     }
 
     /// The columns that are shown as stored of a table that is there, to which its name is pinned.

@@ -50,6 +50,41 @@ impl Masker<'_> {
             || self.catalog.children.get(name).into_iter().flatten().any(|child| self.moves(child, columns, deep - 1))
     }
 
+    /// Whether a column of this name may come to a table. The rows of a child that has one already would show it in the parent;
+    /// and with values that differ from row to row (`filled`) the rows are written anew, and every index is made again, one
+    /// that is not valid because of equal rows too.
+    pub(super) fn may_add(&self, name: &TableName, column: &str, filled: bool) -> Result<(), Refusal> {
+        self.may_add_in(name, column, filled, DEEPEST)
+    }
+
+    fn may_add_in(&self, name: &TableName, column: &str, filled: bool, deep: usize) -> Result<(), Refusal> {
+        let Some(relation) = self.catalog.relations.get(name).filter(|_| deep > 0) else {
+            return Err(refuse::internal("a table to be altered is not in the catalog"));
+        };
+        let indexes = relation.compared.iter().filter(|_| filled).filter(|it| !matches!(it.kind, 'f' | 'r' | 'c'));
+        if let Some(hidden) = indexes.filter_map(|it| self.hidden_of(name, relation, &it.columns)).next() {
+            return Err(refusal(
+                "masking.probe",
+                format!("whether this column can be added would tell something of `{hidden}`, which is protected"),
+                "its values differ from row to row, so that the table is written anew and its indexes compare all rows",
+                "add it without a default or with a constant one, and fill it by UPDATE",
+            ));
+        }
+        for child in self.catalog.children.get(name).into_iter().flatten() {
+            let there = self.catalog.relations.get(child);
+            if there.is_some_and(|child| child.columns.iter().any(|it| it.name == column)) {
+                return Err(refusal(
+                    "masking.ddl",
+                    format!("`{name}` cannot have a column `{column}`"),
+                    "a table that inherits from it has one, whose values would be shown under the new one's name",
+                    "give it another name",
+                ));
+            }
+            self.may_add_in(child, column, filled, deep - 1)?;
+        }
+        Ok(())
+    }
+
     fn probes_in(&self, top: &TableName, name: &TableName, written: &Written, deep: usize) -> Result<(), Refusal> {
         let Some(relation) = self.catalog.relations.get(name).filter(|_| deep > 0) else {
             return Err(refuse::internal("a table to write to is not in the catalog"));

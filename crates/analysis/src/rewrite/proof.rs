@@ -207,7 +207,7 @@ impl Visit for Tokens {
 
 /// Kinds of nodes that may be in a rewritten statement.
 #[rustfmt::skip]
-const KINDS: [&str; 82] = [
+const KINDS: [&str; 84] = [
     "SelectStmt", "WithClause", "CommonTableExpr", "RangeVar", "RangeSubselect", "RangeFunction", "JoinExpr", "Alias",
     "ResTarget", "ColumnRef", "ParamRef", "AConst", "AExpr", "BoolExpr", "NullTest", "BooleanTest", "SubLink",
     "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "RowExpr", "AArrayExpr", "AIndirection", "AIndices", "AStar",
@@ -218,7 +218,8 @@ const KINDS: [&str; 82] = [
     "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "MergeWhenClause", "OnConflictClause", "InferClause",
     "IndexElem", "ReturningClause", "SetToDefault", "CurrentOfExpr", "PrepareStmt", "ExecuteStmt",
     "CreateStmt", "Constraint", "TableLikeClause", "CreateTableAsStmt", "IntoClause", "ViewStmt", "IndexStmt",
-    "AlterTableStmt", "AlterTableCmd", "DropStmt", "TruncateStmt", "VacuumStmt", "VacuumRelation",
+    "AlterTableStmt", "AlterTableCmd", "DropStmt", "TruncateStmt", "VacuumStmt", "VacuumRelation", "CteSearchClause",
+    "CteCycleClause",
 ];
 
 /// Walks the flat tree past the masked selves.

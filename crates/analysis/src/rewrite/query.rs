@@ -92,51 +92,6 @@ impl Masker<'_> {
         [larg, rarg].into_iter().flatten().try_for_each(|branch| self.select(branch))
     }
 
-    pub(crate) fn with(&mut self, with: &mut pg::WithClause) -> Result<(), Refusal> {
-        let pg::WithClause { ctes, recursive, location: _ } = with;
-        let (recursive, mut written) = (*recursive, false);
-        for cte in ctes {
-            let Some(NodeEnum::CommonTableExpr(cte)) = &mut cte.node else {
-                return Err(refuse::internal("a WITH clause holds something else"));
-            };
-            let pg::CommonTableExpr {
-                ctename,
-                aliascolnames: _,
-                ctematerialized: _,
-                ctequery,
-                search_clause,
-                cycle_clause,
-                location: _,
-                cterecursive: _,
-                cterefcount: _,
-                ctecolnames: _,
-                ctecoltypes: _,
-                ctecoltypmods: _,
-                ctecolcollations: _,
-            } = &mut **cte;
-            if search_clause.is_some() || cycle_clause.is_some() {
-                return Err(refuse::construct("SEARCH or CYCLE"));
-            }
-            // what a statement writes must not be made of the masks that a later query shows
-            if recursive && written {
-                return Err(refuse::construct("WITH RECURSIVE with something after a statement that writes"));
-            }
-            let as_sent = self.writes.then(|| ctequery.clone());
-            match ctequery.as_mut().and_then(|query| query.node.as_mut()) {
-                Some(NodeEnum::SelectStmt(_)) => self.subquery(ctequery)?,
-                Some(statement) => {
-                    written = true;
-                    self.write(statement)?;
-                }
-                None => return Err(refuse::internal("a query is missing")),
-            }
-            if as_sent.is_some_and(|query| self.shows_masked(&query)) {
-                self.masked_ctes.insert(ctename.clone());
-            }
-        }
-        Ok(())
-    }
-
     /// An item of `FROM`. Under a join with an alias of its own (`hidden`), its name is out of reach.
     pub(crate) fn from(&mut self, item: &mut Node, hidden: bool) -> Result<(), Refusal> {
         let Some(kind) = &mut item.node else { return Err(refuse::internal("an item of FROM is missing")) };

@@ -46,6 +46,8 @@ const WITHHELD: &[&str] = &[
     "(SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'clinic.by_name_a'::regclass)",
     "(SELECT prosrc FROM pg_proc WHERE oid = 'trap.reveal'::regproc)",
     "(SELECT last_value FROM pg_sequences WHERE sequencename = 'ticket')",
+    "(SELECT attfdwoptions FROM pg_attribute WHERE attrelid = 'clinic.far'::regclass AND attnum = 1)",
+    "(SELECT option_value FROM pg_attribute, pg_options_to_table(attfdwoptions) WHERE attrelid = 'clinic.far'::regclass)",
 ];
 
 const REFUSED: &[(&str, &str)] = &[
@@ -119,6 +121,9 @@ async fn what_may_be_read_of_the_server_is_the_same_of_twins() {
 async fn sizes_bounds_and_bodies_are_withheld() {
     let cluster = cluster();
     cluster.psql_in("ada", "CREATE SEQUENCE clinic.ticket; SELECT nextval('clinic.ticket')").unwrap();
+    let far = "CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far; \
+               CREATE FOREIGN TABLE clinic.far (id int OPTIONS (path '/elsewhere')) SERVER far";
+    cluster.psql_in("ada", far).unwrap();
     let session = Session::open(&cluster, "ada", "clinic, public").await;
     for expression in WITHHELD {
         let (seen, answered) = session.run(&format!("SELECT {expression} IS NULL")).await;

@@ -11,6 +11,7 @@ mod golden;
 mod hostile;
 mod lookup;
 mod masks;
+mod ordering;
 mod rows;
 mod speed;
 mod statements;

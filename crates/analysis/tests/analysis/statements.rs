@@ -22,6 +22,9 @@ pub const CLINICAL: &[&str] = &[
     "SELECT a.id, b.id FROM clinic.patient a CROSS JOIN clinic.patient b WHERE a.id < b.id ORDER BY 1, 2 LIMIT 5",
     "WITH busy AS (SELECT patient_id, count(*) AS n FROM clinic.encounter GROUP BY 1) SELECT p.id, b.n FROM busy b JOIN clinic.patient p ON p.id = b.patient_id WHERE b.n > 1 ORDER BY 1",
     "WITH RECURSIVE days(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM days WHERE n < 7) SELECT n FROM days ORDER BY n",
+    "WITH RECURSIVE tree(id, up) AS (SELECT id, id / 2 FROM clinic.patient WHERE id = 1 UNION ALL SELECT p.id, p.id / 2 FROM clinic.patient p JOIN tree t ON p.id / 2 = t.id) SEARCH DEPTH FIRST BY id SET place SELECT id, up, place FROM tree ORDER BY place LIMIT 20",
+    "WITH RECURSIVE tree(id, sex) AS (SELECT id, sex FROM clinic.patient WHERE id = 1 UNION ALL SELECT p.id, p.sex FROM clinic.patient p JOIN tree t ON p.id / 2 = t.id) SEARCH BREADTH FIRST BY sex, id SET place SELECT * FROM tree ORDER BY place LIMIT 20",
+    "WITH RECURSIVE walk(n) AS (SELECT 1 UNION ALL SELECT n % 3 + 1 FROM walk) CYCLE n SET again TO 'yes' DEFAULT 'no' USING path SELECT n, again, path FROM walk ORDER BY path",
     "SELECT id FROM clinic.patient WHERE id IN (SELECT patient_id FROM clinic.encounter WHERE unit = 'icu') ORDER BY id",
     "SELECT id FROM clinic.patient p WHERE EXISTS (SELECT 1 FROM clinic.encounter e WHERE e.patient_id = p.id AND e.unit LIKE 'i%') ORDER BY id",
     "SELECT id, (SELECT max(e.id) FROM clinic.encounter e WHERE e.patient_id = p.id) AS last FROM clinic.patient p ORDER BY id",
@@ -94,6 +97,12 @@ pub const CLINICAL: &[&str] = &[
 
 /// Must be refused, or answer the same from both twins.
 pub const ATTACKS: &[&str] = &[
+    "WITH RECURSIVE t(id, n) AS (SELECT id, last_name FROM clinic.patient WHERE id < 9 UNION ALL SELECT id + 100, n FROM t WHERE id < 9) SEARCH DEPTH FIRST BY n SET o SELECT id, o FROM t ORDER BY o, id",
+    "WITH RECURSIVE t(id, n) AS (SELECT 1, ssn::text FROM clinic.patient UNION ALL SELECT t.id + 1, n FROM t WHERE t.id < 3) CYCLE n SET seen USING path SELECT id, seen, path::text, count(*) FROM t GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    "WITH RECURSIVE t(id) AS (SELECT id FROM clinic.patient UNION ALL SELECT id + 100 FROM t WHERE id < 3) CYCLE id SET seen TO (SELECT max(last_name) FROM clinic.patient) DEFAULT 'x' USING path SELECT * FROM t",
+    "WITH RECURSIVE t(id) AS (SELECT id FROM clinic.patient UNION ALL SELECT id + 100 FROM t WHERE id < 3) CYCLE id SET seen TO trap.reveal() DEFAULT 'x' USING path SELECT * FROM t",
+    "WITH RECURSIVE t(id) AS (SELECT id FROM clinic.patient UNION ALL SELECT id + 100 FROM t WHERE id < 3) CYCLE id SET seen TO 'x'::trap.probe DEFAULT 'y'::trap.probe USING path SELECT * FROM t",
+    "WITH RECURSIVE t(id, n) AS (SELECT id, dob FROM clinic.patient UNION ALL SELECT id + 100, n FROM t WHERE id < 3) SEARCH BREADTH FIRST BY n SET last_name SELECT id, (t).last_name, t.last_name FROM t ORDER BY last_name, id",
     // one bit at a time
     "SELECT count(*) FROM clinic.patient WHERE substr(ssn, 1, 1) = '1'",
     "SELECT count(*) FROM clinic.patient WHERE last_name < 'M'",

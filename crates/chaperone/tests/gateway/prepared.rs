@@ -114,3 +114,61 @@ async fn a_token_is_not_written_in_place_of_what_it_stands_for_as_a_parameter_ei
     drop(client);
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
+
+/// A write is judged by what its source holds when it runs: masks do not take the place of what is stored, however early the
+/// write was prepared or bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_was_prepared_before_its_source_was_filled_with_masks_does_not_run() {
+    let mut gateway = Setup::new().policy(WRITER).start();
+    let write = "update clinic.patient p set sex = left(s.what, 1) from source s where p.id = s.id";
+    let fill = "insert into source select id, last_name from clinic.patient where id < 5";
+    for own in [false, true] {
+        // rows of the agent's own are written, masks are not
+        let fill = if own { "insert into source values (5, 'F')" } else { fill };
+        let expected = if own { "" } else { "42501" };
+        let before = ["begin", "create temp table source (id int, what text)"];
+
+        let mut client = gateway.client("clinic").await;
+        for sql in before {
+            assert_eq!(error(&client.query(sql).await.unwrap()), "");
+        }
+        assert_eq!(error(&client.query(&format!("prepare w as {write}")).await.unwrap()), "");
+        assert_eq!(error(&client.query(fill).await.unwrap()), "");
+        assert_eq!(error(&client.query("execute w").await.unwrap()), expected, "prepared by SQL, own rows: {own}");
+        // the row is locked until then
+        client.query("rollback").await.unwrap();
+
+        for bound in [false, true] {
+            let mut client = gateway.client("clinic").await;
+            for sql in before {
+                client.query(sql).await.unwrap();
+            }
+            let (parse, bind) = (frame::parse("w", write, &[]), frame::bind("p", "w", &[], &[]));
+            let run = [frame::execute("p", 0), frame::sync()].concat();
+            let (first, second) = match bound {
+                true => ([parse, bind, frame::sync()].concat(), run),
+                false => ([parse, frame::sync()].concat(), [bind, run].concat()),
+            };
+            client.send(&first).await.unwrap();
+            assert_eq!(error(&client.until_ready().await.unwrap()), "");
+            assert_eq!(error(&client.query(fill).await.unwrap()), "");
+            client.send(&second).await.unwrap();
+            let answer = client.until_ready().await.unwrap();
+            assert_eq!(error(&answer), expected, "bound before: {bound}, own rows: {own}");
+            client.query("rollback").await.unwrap();
+        }
+    }
+    // a query that was bound before the table was filled shows what the table holds: what the agent was shown
+    let mut client = gateway.client("clinic").await;
+    client.query("begin; create temp table source (id int, what text)").await.unwrap();
+    let query = frame::parse("", "select count(*), count(what) from source", &[]);
+    client.send(&[query, frame::bind("p", "", &[], &[]), frame::sync()].concat()).await.unwrap();
+    client.until_ready().await.unwrap();
+    client.query(fill).await.unwrap();
+    client.send(&[frame::execute("p", 0), frame::sync()].concat()).await.unwrap();
+    let answer = client.until_ready().await.unwrap();
+    let row = answer.iter().find(|message| message.tag == b'D').map(Message::row);
+    assert!(row.as_deref().is_none_or(|row| row.ends_with("|0")), "{row:?}");
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}

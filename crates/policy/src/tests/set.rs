@@ -26,6 +26,15 @@ fn errors_read_well() {
         "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") permit (principal, action, resource);",
         "permit (principal, action, resource) when { false };",
         "@id(\"half\") forbid (principal, action in [Action::\"select\", Action::\"read_raw\"], resource in Class::\"name\");",
+        "forbid (principal, action == Action::\"select\", resource) when { context.kind == \"select\" };",
+        "forbid (principal, action == Action::\"delete\", resource) when { [\"DELETE\", \"TRUNCATE\"].contains(context.kind) };",
+        "forbid (principal, action == Action::\"ddl\", resource) unless { context.kind like \"Create *\" };",
+        "forbid (principal, action == Action::\"ddl\", resource) when { \"MAKE TABLE\" != context.kind };",
+        "permit (principal, action == Action::\"select\", resource) when { context.classes.contains(Class::\"none\") };",
+        "permit (principal, action == Action::\"select\", resource) unless { context.classes.containsAny([Class::\"none\", Class::\"ssn\"]) };",
+        "forbid (principal == Agent::\"care\", action, resource);",
+        "forbid (principal, action == Action::\"select\", resource == Table::\"clinic.patient\");",
+        "forbid (principal, action == Action::\"read_raw\", resource == Column::\"clinic/patient.mrn\");",
         "permit (principal in Group::\"с\u{430}re-agents\u{202e}\", action, resource);",
     ];
     let said = cases.map(|text| format!("{text}\n=> {}\n", error(text))).join("\n");
@@ -40,6 +49,21 @@ fn golden(name: &str, said: &str) {
     }
     let expected = std::fs::read_to_string(&path).unwrap();
     assert_eq!(said, expected, "differs from {name}");
+}
+
+#[test]
+fn what_can_hold_is_loaded() {
+    for condition in [
+        "context.kind == \"SELECT\"",
+        "context.kind != \"CREATE TABLE AS\"",
+        "[\"DELETE\", \"TRUNCATE TABLE\", \"UNREADABLE\", \"FUNCTION CALL\"].contains(context.kind)",
+        "context.kind like \"CREATE *\" || context.kind like \"*TABLE*\" || context.kind like \"***\"",
+        "context.classes.containsAny([Class::\"ssn\", Class::\"unknown\"])",
+        "principal == Agent::\"corp/care/one\"",
+        "resource == Table::\"clinic/a%2Eb.c\"",
+    ] {
+        load(&format!("permit (principal, action == Action::\"select\", resource) when {{ {condition} }};"));
+    }
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub fn differ(a: &Answer, b: &Answer, how: How, [one, other]: [&str; 2]) -> Opti
     Some(format!("differs at {at} of {} and {}\n  {}\n  {}", a.len(), b.len(), shown(&a), shown(&b)))
 }
 
-/// Temporary tables are numbered by a counter of the whole cluster, which both twins move on: where two descriptions of rows
-/// name other tables of somebody, neither number is looked at. That they are shown as stored is what the canaries find.
+/// Temporary tables, and the types of their rows, are numbered by a counter of the whole cluster, which both twins move on: where
+/// two descriptions of rows name other tables or types of somebody, neither number is looked at. That they are shown as stored is what the canaries find.
 fn numbered_alike(a: &Answer, b: &Answer) -> (Answer, Answer) {
     let (mut a, mut b) = (a.clone(), b.clone());
     let mut changed = false;
@@ -46,7 +46,8 @@ fn numbered_alike(a: &Answer, b: &Answer) -> (Answer, Answer) {
         if one.tag != b'T' || other.tag != b'T' {
             continue;
         }
-        let places: Vec<usize> = tables(&one.body).into_iter().filter(|at| tables(&other.body).contains(at)).collect();
+        let places: Vec<usize> =
+            numbers(&one.body).into_iter().filter(|at| numbers(&other.body).contains(at)).collect();
         for at in places {
             let (Some(x), Some(y)) = (one.body.get_mut(at..at + 4), other.body.get_mut(at..at + 4)) else { continue };
             if x != y && number(x) > 16_384 && number(y) > 16_384 {
@@ -69,12 +70,12 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// Where a `RowDescription` says which tables its columns are of (PostgreSQL manual, 55.7).
-fn tables(body: &[u8]) -> Vec<usize> {
+/// Where a `RowDescription` says which tables its columns are of, and which types they have (PostgreSQL manual, 55.7).
+fn numbers(body: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     let mut at = 2;
     while let Some(end) = body.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0)) {
-        places.push(at + end + 1);
+        places.extend([at + end + 1, at + end + 7]);
         at += end + 1 + 18;
     }
     places
@@ -90,4 +91,40 @@ fn fold(mut bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
         at += 1;
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(table: u32, ty: u32, value: &[u8]) -> Answer {
+        let description = [
+            &1_u16.to_be_bytes()[..],
+            b"name\0",
+            &table.to_be_bytes(),
+            &1_u16.to_be_bytes(),
+            &ty.to_be_bytes(),
+            &[0xff; 6],
+            &[0; 2],
+        ]
+        .concat();
+        let row = [&1_u16.to_be_bytes()[..], &(value.len() as u32).to_be_bytes(), value].concat();
+        let messages = vec![Message { tag: b'T', body: description }, Message { tag: b'D', body: row }];
+        Answer { bytes: messages.iter().flat_map(Message::bytes).collect(), messages, ..Answer::default() }
+    }
+
+    #[test]
+    fn numbers_of_what_a_session_made_are_not_compared_and_all_else_is() {
+        let names = ["twin_a", "twin_b"];
+        let same = |a: &Answer, b: &Answer| differ(a, b, How::Bytes, names).is_none();
+        let one = answer(20_000, 20_002, b"x");
+        assert!(same(&one, &answer(20_003, 20_005, b"x")));
+        assert!(same(&one, &answer(20_000, 20_005, b"x")));
+        assert!(!same(&one, &answer(20_003, 20_005, b"y")));
+        // of the server's own, or of none
+        assert!(!same(&one, &answer(20_000, 25, b"x")));
+        assert!(!same(&one, &answer(0, 20_002, b"x")));
+        assert!(!same(&answer(0, 23, b"x"), &answer(0, 25, b"x")));
+        assert!(same(&answer(0, 25, b"twin_a"), &answer(0, 25, b"twin_b")));
+    }
 }

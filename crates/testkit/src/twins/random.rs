@@ -5,6 +5,7 @@
 //! rows (`LIMIT`, `row_number`, aggregates that join strings) has an order: two equal databases answer alike.
 
 mod expression;
+mod own;
 mod query;
 mod write;
 
@@ -120,6 +121,8 @@ pub struct Statement {
     pub how: How,
     /// Whether it writes.
     pub writes: bool,
+    /// Whether it makes relations of the session's own.
+    pub makes: bool,
 }
 
 /// Makes statements, one after the other.
@@ -131,6 +134,8 @@ pub struct Generator<'t> {
     count: usize,
     /// How many rows the last query made has at most, about.
     rows: usize,
+    /// What the session has made for itself in the statement at hand.
+    own: Option<Table>,
 }
 
 /// What a part of a statement may name.
@@ -173,7 +178,7 @@ impl<'t> Generator<'t> {
     /// There is no table.
     pub fn new(tables: &'t [Table], seed: u64) -> Self {
         assert!(!tables.is_empty(), "no tables");
-        Generator { rng: StdRng::seed_from_u64(seed), tables, names: 0, count: 0, rows: 1 }
+        Generator { rng: StdRng::seed_from_u64(seed), tables, names: 0, count: 0, rows: 1, own: None }
     }
 
     /// The next statement.
@@ -181,22 +186,24 @@ impl<'t> Generator<'t> {
         self.names = 0;
         self.count += 1;
         let place = format!("random:{}", self.count);
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..24) {
             0..3 => self.write(place),
             3 => self.cursor(place),
             4 => self.copy(place),
             5 => self.prepared(place),
+            6 | 7 => self.made(place),
+            8 => self.written_and_read(place),
             _ => {
                 let (query, sorted) = self.query(0);
                 let how = if sorted { How::Bytes } else { How::Sorted };
-                Statement { entry: Entry::single(place, query), how, writes: false }
+                Statement { entry: Entry::single(place, query), how, writes: false, makes: false }
             }
         }
     }
 
     fn steps(place: String, steps: Vec<String>, how: How, writes: bool) -> Statement {
         let steps = steps.into_iter().map(Step::new).collect();
-        Statement { entry: Entry { place, steps, sequence: true, in_transaction: true }, how, writes }
+        Statement { entry: Entry { place, steps, sequence: true, in_transaction: true }, how, writes, makes: false }
     }
 
     fn cursor(&mut self, place: String) -> Statement {
@@ -215,7 +222,12 @@ impl<'t> Generator<'t> {
         let (query, sorted) = self.query(1);
         let options = self.one(&["", " WITH (FORMAT csv)", " WITH (FORMAT csv, HEADER)", " WITH (NULL 'nil')"]);
         let how = if sorted { How::Bytes } else { How::Sorted };
-        Statement { entry: Entry::single(place, format!("COPY ({query}) TO STDOUT{options}")), how, writes: false }
+        Statement {
+            entry: Entry::single(place, format!("COPY ({query}) TO STDOUT{options}")),
+            how,
+            writes: false,
+            makes: false,
+        }
     }
 
     fn prepared(&mut self, place: String) -> Statement {
@@ -250,7 +262,13 @@ impl<'t> Generator<'t> {
         format!("{what}{}", self.names)
     }
 
+    /// A table, the session's own as often as not if there is one.
     fn table(&mut self) -> Table {
+        if let Some(own) = self.own.clone()
+            && self.chance(60)
+        {
+            return own;
+        }
         self.tables[self.rng.random_range(0..self.tables.len())].clone()
     }
 }
@@ -304,6 +322,12 @@ mod tests {
             "DECLARE",
             "FOR UPDATE",
             "GROUPING SETS",
+            "TEMP TABLE",
+            "TEMP VIEW",
+            "INTO TEMP",
+            "INSERT INTO own",
+            "JOIN own",
+            "PREPARE early",
         ] {
             assert!(statements.iter().any(|statement| statement.contains(part)), "{part}");
         }

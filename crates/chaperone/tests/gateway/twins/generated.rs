@@ -37,7 +37,8 @@ async fn twins_answer_random_statements_alike() {
     let [mut one, mut other] = setting::agents(&gateway).await;
     let mut generator = Generator::new(&tables, seed);
     let mut seen = BTreeSet::new();
-    let (mut valid, mut writes, mut slow) = (0, Tally::default(), 0);
+    let (mut valid, mut slow) = (0, 0);
+    let (mut writes, mut makes) = (Tally::default(), Tally::default());
     let (mut all, mut leaks) = (Tally::default(), Vec::new());
     let show = std::env::var_os("SHOW").is_some();
     while (seen.len() as u64) < cases {
@@ -70,6 +71,9 @@ async fn twins_answer_random_statements_alike() {
         if statement.writes {
             writes.count(&a);
         }
+        if statement.makes {
+            makes.count(&a);
+        }
         let found = leaks.len();
         if let Some(where_) = differ(&a, &b, statement.how, TWINS) {
             leaks.push(format!("{} {mode:?}: {text}\n  {where_}", entry.place));
@@ -81,6 +85,7 @@ async fn twins_answer_random_statements_alike() {
     }
     drop([one, other]);
     println!("random, writes among them: {writes}");
+    println!("random, with relations of the session's own: {makes}");
     println!(
         "random, seed {seed}, {} distinct, {} % valid at the database itself, {slow} too slow there: {all}",
         seen.len(),

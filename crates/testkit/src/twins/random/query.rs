@@ -17,11 +17,7 @@ impl Generator<'_> {
     /// A query, and whether it says in which order its rows come.
     pub(super) fn query(&mut self, depth: u32) -> (String, bool) {
         let with = self.chance(12).then(|| self.with(depth));
-        let (body, outputs) = match self.rng.random_range(0..12) {
-            0 => self.set_operation(depth, with.as_ref().map(|(_, source)| source)),
-            1 => self.grouping_sets(),
-            _ => self.select(depth, &Scope::default(), with.as_ref().map(|(_, source)| source), None),
-        };
+        let (body, outputs) = self.body(depth, with.as_ref().map(|(_, source)| source));
         let with = with.map(|(with, _)| with).unwrap_or_default();
         // a row with a part that has no order cannot be ordered by
         let sortable = !outputs.is_empty();
@@ -34,6 +30,19 @@ impl Generator<'_> {
         } else {
             (format!("{with}{body}"), false)
         }
+    }
+
+    fn body(&mut self, depth: u32, with: Option<&Source>) -> (String, Outputs) {
+        match self.rng.random_range(0..12) {
+            0 => self.set_operation(depth, with),
+            1 => self.grouping_sets(),
+            _ => self.select(depth, &Scope::default(), with, None),
+        }
+    }
+
+    /// A query without an order, and its outputs; none if they cannot be named.
+    pub(super) fn outermost(&mut self) -> (String, Outputs) {
+        self.body(0, None)
     }
 
     fn with(&mut self, depth: u32) -> (String, Source) {
@@ -193,9 +202,9 @@ impl Generator<'_> {
             return ("SELECT 1 AS c".into(), vec![("c".into(), Kind::Int)]);
         };
         let sets = self
-            .one(&["GROUPING SETS ((1), (2), ())", "ROLLUP (1, 2)", "CUBE (1, 2)"])
-            .replace('1', &format!("{alias}.{}", a.name));
-        let sets = sets.replace('2', &format!("{alias}.{}", b.name));
+            .one(&["GROUPING SETS ((@), (#), ())", "ROLLUP (@, #)", "CUBE (@, #)"])
+            .replace('@', &format!("{alias}.{}", a.name));
+        let sets = sets.replace('#', &format!("{alias}.{}", b.name));
         let sql = format!(
             "SELECT {alias}.{} AS c1, {alias}.{} AS c2, count(*)::int AS c3 FROM {} {alias} GROUP BY {sets}",
             a.name, b.name, table.name

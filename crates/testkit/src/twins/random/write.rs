@@ -7,12 +7,7 @@ use super::{Column, Generator, How, Kind, Scope, Source, Statement, Table};
 impl Generator<'_> {
     pub(super) fn write(&mut self, place: String) -> Statement {
         let table = self.table();
-        let write = match self.rng.random_range(0..8) {
-            0..3 => self.update(&table),
-            3 | 4 => self.insert(&table),
-            5 | 6 => self.delete(&table),
-            _ => self.merge(&table),
-        };
+        let write = self.any_write(&table);
         let write = match write.split_once(" RETURNING ") {
             Some(_) if self.chance(15) => format!("WITH x AS ({write}) SELECT * FROM x"),
             _ => write,
@@ -20,6 +15,16 @@ impl Generator<'_> {
         // what is there now, as far as it is shown
         let look = format!("SELECT count(*), md5(string_agg(x::text, ',' ORDER BY x::text)) FROM {} AS x", table.name);
         Self::steps(place, vec![write, look], How::Sorted, true)
+    }
+
+    /// A write to this table.
+    pub(super) fn any_write(&mut self, table: &Table) -> String {
+        match self.rng.random_range(0..8) {
+            0..3 => self.update(table),
+            3 | 4 => self.insert(table),
+            5 | 6 => self.delete(table),
+            _ => self.merge(table),
+        }
     }
 
     fn target(&mut self, table: &Table) -> (String, Scope) {
