@@ -275,11 +275,12 @@ impl State {
                 return Ok(catalog);
             }
         }
+        let began = Instant::now();
         let (catalog, fingerprint) = read(&mut control).await?;
         let catalog = Arc::new(catalog);
         self.current = Some((catalog.clone(), fingerprint));
         self.control = Some(control);
-        tracing::debug!(connection = connection.name, "the catalog was read");
+        tracing::debug!(connection = connection.name, took = ?began.elapsed(), "the catalog was read");
         Ok(catalog)
     }
 }

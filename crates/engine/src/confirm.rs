@@ -82,9 +82,10 @@ impl<S> Session<S> {
         }
     }
 
-    /// A ticket for what has come from the database.
+    /// A ticket for what has come from the database. Where nothing runs it is none of a statement's doing: names and types
+    /// of columns, the end of a session, words that stand in for others.
     pub(crate) fn ticket(&self) -> Option<(u64, Instant)> {
-        let takes = self.judge.is_shielded() && !self.segments.takes_no_tickets();
+        let takes = self.judge.is_shielded() && !self.running.is_empty() && !self.segments.takes_no_tickets();
         takes.then(|| (self.judge.connection.catalogs.ticket(), Instant::now()))
     }
 }

@@ -365,15 +365,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.record_rest();
         self.record_answer();
         let mut told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
-        if let Ok(Err(late @ (End::Outdated | End::Unchecked))) = told {
-            // the session was over, but not all of its answers were out
+        let late = match &told {
+            Ok(Err(End::Outdated)) => Some(End::Outdated),
+            Ok(Err(End::Unchecked)) => Some(End::Unchecked),
+            // the database may be gone, and with it whoever could tell
+            Err(_) if self.segments.first_ticket().is_some() => Some(End::Unchecked),
+            _ => None,
+        };
+        if let Some(late) = late {
+            // the session was over, but not all of its answers were out, and they will not be
             if let Some(rule) = late.alert() {
                 self.alert(rule);
             }
             self.add_last_words(&late);
             self.record_answer();
-            end = late;
             told = tokio::time::timeout(LAST_WORDS, self.last_words()).await;
+            if matches!(late, End::Outdated) {
+                end = late;
+            }
         }
         if matches!(told, Ok(Err(End::Ledger))) || matches!(end, End::Ledger) {
             // the one thing an agent is told without a record, since none can be made: a fixed text

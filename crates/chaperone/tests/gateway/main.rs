@@ -8,6 +8,7 @@ mod credentials;
 mod discover;
 mod hostile;
 mod inside;
+mod looks;
 mod old_server;
 mod operator;
 mod prepared;
