@@ -268,8 +268,9 @@ impl State {
             }
         };
         if let Some((catalog, fingerprint)) = &mut self.current {
-            let answer = control.query(&fingerprint.question(whole)).await?;
-            if fingerprint.is_still(whole, &answer) {
+            let is_quiet = fingerprint.asks_snapshot(whole)
+                && fingerprint.is_quiet_since(whole, &control.query(fingerprint::ASK_SNAPSHOT).await?);
+            if is_quiet || fingerprint.is_still(whole, &control.query(fingerprint::ask(whole)).await?) {
                 let catalog = catalog.clone();
                 self.control = Some(control);
                 return Ok(catalog);
@@ -290,14 +291,16 @@ async fn open(connection: &Connection) -> Result<Control, CatalogError> {
     let parameters = [("application_name".to_owned(), "chaperone catalog".to_owned())];
     let opened = upstream::open(&connection.target, &credential, &parameters, &OpenLimits::default()).await?;
     let mut control = Control::new(opened, CATALOG_TIME);
-    control.query(&fingerprint::prepare()).await?;
+    for question in fingerprint::prepare() {
+        control.query(&question).await?;
+    }
     Ok(control)
 }
 
 /// Reads the catalog, all of it under the snapshot of its fingerprint.
 async fn read(control: &mut Control) -> Result<(Catalog, Fingerprint), CatalogError> {
     control.query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-    let fingerprint = control.query(&Fingerprint::first_question()).await?;
+    let fingerprint = control.query(fingerprint::ask(true)).await?;
     let fingerprint =
         Fingerprint::of(&fingerprint).ok_or(UpstreamError::Unexpected("no fingerprint of the catalog"))?;
     let mut answers = vec![catalog::Rows::new(); catalog::QUERIES.len()];

@@ -1,10 +1,9 @@
-//! Whether the catalog is the one that was read: asked in one round trip, many times a second.
+//! Whether the catalog is the one that was read: asked in a round trip or two, many times a second.
 //!
-//! Two things are asked at once, under one snapshot.
 //! - Has any transaction ended since? `pg_current_snapshot()` is `xmin:xmax:running`. While nothing that has a number runs,
 //!   both bounds are the same, and the next transaction that ends moves the upper one: equal then and now, nothing was
 //!   committed in between. What has no number changes no row.
-//! - If so, one number for everything that names and masks hang on: a row that changes gets a new `xmin`. Objects that an
+//! - If one has, one number for everything that names and masks hang on: a row that changes gets a new `xmin`. Objects that an
 //!   administrator makes have numbers from 16384 on (`FirstNormalObjectId`), and are found by an index. What the server
 //!   itself came with is a second number, which is asked for only by the look of each second.
 //!
@@ -57,26 +56,23 @@ const OWN_RELATIONS: &str = " (SELECT oid FROM pg_catalog.pg_class WHERE relpers
 /// The first number of an object that did not come with the server.
 const FIRST_NORMAL: u32 = 16384;
 
-/// Stands for a snapshot that is no other, so that the number is computed.
-const NONE: &str = "none";
+/// The snapshot. A standby keeps what runs elsewhere: no snapshot of its shows that nothing does.
+const NOW: &str =
+    "CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' ELSE pg_catalog.pg_current_snapshot()::pg_catalog.text END";
 
-/// Stands for no question.
-const NOT_ASKED: &str = "-";
-
-/// Prepares the question; once for each connection.
-pub(crate) fn prepare() -> String {
+/// What prepares the questions; once for each connection.
+pub(crate) fn prepare() -> [String; 2] {
     let own: Vec<String> = PARTS.iter().map(|part| sum(part, ">=")).collect();
     let servers: Vec<String> = PARTS.iter().filter(|part| part.2.is_some()).map(|part| sum(part, "<")).collect();
-    // a standby keeps what runs elsewhere: no snapshot of its shows that nothing does
-    format!(
-        "PREPARE chaperone_catalog (pg_catalog.text, pg_catalog.text) AS SELECT s.now, \
-         CASE WHEN s.now <> $1 THEN pg_catalog.concat_ws(',', {}, pg_catalog.array_to_string(pg_catalog.current_schemas(true), '/')) END, \
-         CASE WHEN $2 <> '{NOT_ASKED}' AND s.now <> $2 THEN pg_catalog.concat_ws(',', {}) END \
-         FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' \
-           ELSE pg_catalog.pg_current_snapshot()::pg_catalog.text END AS now OFFSET 0) s",
+    let now = format!("PREPARE chaperone_snapshot AS SELECT {NOW}");
+    let catalog = format!(
+        "PREPARE chaperone_catalog (pg_catalog.bool) AS SELECT {NOW}, \
+         pg_catalog.concat_ws(',', {}, pg_catalog.array_to_string(pg_catalog.current_schemas(true), '/')), \
+         CASE WHEN $1 THEN pg_catalog.concat_ws(',', {}) END",
         own.join(", "),
         servers.join(", ")
-    )
+    );
+    [now, catalog]
 }
 
 fn sum((relation, key, bound, counted): &Part, side: &str) -> String {
@@ -103,20 +99,36 @@ pub(crate) struct Fingerprint {
     servers_quiet: Option<String>,
 }
 
+/// Asks for the snapshot.
+pub(crate) const ASK_SNAPSHOT: &str = "EXECUTE chaperone_snapshot";
+
+/// Asks for the numbers; `whole` for that of what the server came with, too.
+pub(crate) fn ask(whole: bool) -> &'static str {
+    if whole { "EXECUTE chaperone_catalog (true)" } else { "EXECUTE chaperone_catalog (false)" }
+}
+
 impl Fingerprint {
-    /// The question whether it is still so; `whole` of what the server came with, too.
-    pub(crate) fn question(&self, whole: bool) -> String {
-        let own = self.quiet.as_deref().unwrap_or(NONE);
-        let servers = if whole { self.servers_quiet.as_deref().unwrap_or(NONE) } else { NOT_ASKED };
-        format!("EXECUTE chaperone_catalog ('{own}', '{servers}')")
+    /// Whether the snapshot may tell.
+    pub(crate) fn asks_snapshot(&self, whole: bool) -> bool {
+        self.quiet.is_some() && (!whole || self.servers_quiet.is_some())
     }
 
-    /// Whether the answer to [`Fingerprint::question`] says that it is.
+    /// Whether the answer to [`ASK_SNAPSHOT`] says that nothing was committed since.
+    pub(crate) fn is_quiet_since(&mut self, whole: bool, answer: &Rows) -> bool {
+        let now = answer.first().and_then(|row| row.first()).and_then(Option::as_ref);
+        let is_now = |known: &Option<String>| known.is_some() && known.as_ref() == now;
+        let is_quiet = is_now(&self.quiet) && (!whole || is_now(&self.servers_quiet));
+        if !is_quiet {
+            // no snapshot comes again
+            (self.quiet, self.servers_quiet) = (None, None);
+        }
+        is_quiet
+    }
+
+    /// Whether the answer to [`ask`] says that the catalog is the same.
     pub(crate) fn is_still(&mut self, whole: bool, answer: &Rows) -> bool {
         let Some((now, own, servers)) = read(answer) else { return false };
-        // what was not computed did not change
-        let same = |found: Option<&String>, known: &str| found.is_none_or(|found| found == known);
-        if !same(own, &self.own) || !same(servers, &self.servers) {
+        if *own != self.own || (whole && servers.is_none_or(|servers| *servers != self.servers)) {
             return false;
         }
         if is_quiet(now) {
@@ -128,16 +140,11 @@ impl Fingerprint {
         true
     }
 
-    /// The question to a catalog that is about to be read.
-    pub(crate) fn first_question() -> String {
-        format!("EXECUTE chaperone_catalog ('{NONE}', '{NONE}')")
-    }
-
-    /// What a catalog is known by, from the answer to [`Fingerprint::first_question`].
+    /// What a catalog is known by, from the answer to [`ask`] for all of it.
     pub(crate) fn of(answer: &Rows) -> Option<Self> {
         let (now, own, servers) = read(answer)?;
         let quiet = is_quiet(now).then(|| now.to_owned());
-        Some(Fingerprint { own: own?.clone(), servers: servers?.clone(), servers_quiet: quiet.clone(), quiet })
+        Some(Fingerprint { own: own.clone(), servers: servers?.clone(), servers_quiet: quiet.clone(), quiet })
     }
 
     /// Another server may be asked from now on, whose transactions have other numbers.
@@ -146,11 +153,11 @@ impl Fingerprint {
     }
 }
 
-type Read<'a> = (&'a str, Option<&'a String>, Option<&'a String>);
+type Read<'a> = (&'a str, &'a String, Option<&'a String>);
 
 fn read(answer: &Rows) -> Option<Read<'_>> {
     match answer.first().map(Vec::as_slice) {
-        Some([Some(now), own, servers]) => Some((now, own.as_ref(), servers.as_ref())),
+        Some([Some(now), Some(own), servers]) => Some((now, own, servers.as_ref())),
         _ => None,
     }
 }
@@ -170,8 +177,12 @@ fn is_quiet(snapshot: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn answer(now: &str, own: Option<&str>, servers: Option<&str>) -> Rows {
-        vec![vec![Some(now.to_owned()), own.map(str::to_owned), servers.map(str::to_owned)]]
+    fn answer(now: &str, own: &str, servers: Option<&str>) -> Rows {
+        vec![vec![Some(now.to_owned()), Some(own.to_owned()), servers.map(str::to_owned)]]
+    }
+
+    fn snapshot(now: &str) -> Rows {
+        vec![vec![Some(now.to_owned())]]
     }
 
     #[test]
@@ -187,25 +198,31 @@ mod tests {
         ] {
             assert_eq!(is_quiet(snapshot), quiet, "{snapshot}");
         }
-        let mut known = Fingerprint::of(&answer("7:7:", Some("a"), Some("b"))).unwrap();
-        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('7:7:', '7:7:')");
-        assert!(known.is_still(false, &answer("7:9:7", Some("a"), None)));
-        assert_eq!(known.question(false), "EXECUTE chaperone_catalog ('7:7:', '-')");
-        assert!(known.is_still(false, &answer("9:9:", Some("a"), None)));
-        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('9:9:', '7:7:')");
-        assert!(known.is_still(true, &answer("9:9:", None, Some("b"))));
-        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('9:9:', '9:9:')");
+        let mut known = Fingerprint::of(&answer("7:7:", "a", Some("b"))).unwrap();
+        assert!(known.asks_snapshot(true) && known.is_quiet_since(true, &snapshot("7:7:")));
+        assert!(!known.is_quiet_since(false, &snapshot("7:8:7")) && !known.asks_snapshot(false));
+        assert!(known.is_still(false, &answer("8:9:8", "a", None)) && !known.asks_snapshot(false));
+        assert!(known.is_still(false, &answer("9:9:", "a", None)));
+        assert!(known.asks_snapshot(false) && !known.asks_snapshot(true));
+        assert!(
+            known.is_quiet_since(false, &snapshot("9:9:")) && known.is_still(true, &answer("9:9:", "a", Some("b")))
+        );
+        assert!(known.asks_snapshot(true) && known.is_quiet_since(true, &snapshot("9:9:")));
         known.forget_snapshots();
-        assert_eq!(known.question(true), Fingerprint::first_question());
+        assert!(!known.asks_snapshot(false) && !known.is_quiet_since(false, &snapshot("9:9:")));
+        // on a standby
+        assert!(!Fingerprint::of(&answer("", "a", Some("b"))).unwrap().asks_snapshot(false));
     }
 
     #[test]
     fn what_is_another_number_or_no_answer_is_another_catalog() {
-        let mut known = Fingerprint::of(&answer("7:7:", Some("a"), Some("b"))).unwrap();
-        assert!(!known.is_still(false, &answer("9:9:", Some("x"), None)));
-        assert!(!known.is_still(true, &answer("9:9:", None, Some("x"))));
+        let mut known = Fingerprint::of(&answer("7:7:", "a", Some("b"))).unwrap();
+        assert!(!known.is_still(false, &answer("9:9:", "x", None)));
+        assert!(!known.is_still(true, &answer("9:9:", "a", Some("x"))));
+        assert!(!known.is_still(true, &answer("9:9:", "a", None)));
         assert!(!known.is_still(true, &Vec::new()));
-        assert_eq!(known.question(true), "EXECUTE chaperone_catalog ('7:7:', '7:7:')", "nothing of it is kept");
-        assert!(Fingerprint::of(&answer("7:7:", None, Some("b"))).is_none());
+        assert!(known.is_quiet_since(true, &snapshot("7:7:")), "nothing of it is kept");
+        assert!(!known.is_quiet_since(true, &Vec::new()));
+        assert!(Fingerprint::of(&answer("7:7:", "a", None)).is_none());
     }
 }

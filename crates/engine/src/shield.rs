@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chaperone_analysis::{Catalog, Protection, Rewritten, Statements, Temporaries};
 use chaperone_mask::Masker;
-use chaperone_model::{Facts, Masks, Refusal, Rung, TableClasses, TableName};
+use chaperone_model::{Action, Facts, Masks, Refusal, Rung, TableClasses, TableName};
 use chaperone_policy::Authority;
 
 use crate::catalogs::Numbered;
@@ -121,11 +121,8 @@ impl Shield {
             run: rewritten.text.as_str().into(),
             output: rewritten.output.clone(),
             known_until: self.number.into(),
-            changes_schema: self
-                .facts(statements, i, temporaries)
-                .needs
-                .iter()
-                .any(|need| need.action == chaperone_model::Action::Ddl),
+            // what is about temporary relations alone is known by the catalog only, and few statements have to be asked of
+            changes_schema: is_ddl(statements.facts(i)) && is_ddl(&self.facts(statements, i, temporaries)),
         })
     }
 
@@ -164,6 +161,10 @@ impl Shield {
     pub(crate) fn facts(&self, statements: &Statements, i: usize, temporaries: &Temporaries) -> Facts {
         statements.facts_within(i, &self.catalog, temporaries)
     }
+}
+
+fn is_ddl(facts: &Facts) -> bool {
+    facts.needs.iter().any(|need| need.action == Action::Ddl)
 }
 
 /// Births of this year and later may be shown by their year: everyone born in it is under 90 until the year ends, so

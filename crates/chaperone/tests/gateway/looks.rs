@@ -28,7 +28,7 @@ fn read(gateway: &Gateway) -> usize {
 
 /// How often it was looked at.
 fn looks(cluster: &Cluster) -> usize {
-    cluster.log().matches("EXECUTE chaperone_catalog").count()
+    cluster.log().matches("EXECUTE chaperone_").count()
 }
 
 fn error(messages: &[Message]) -> String {
