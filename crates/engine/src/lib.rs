@@ -20,7 +20,7 @@
 //! `dispatch` says which step each message of the protocol takes, and `wait` what it waits for before: a name that is not
 //! known yet, a number of rows that a policy asks for (`estimate`), the description of a query inside another statement
 //! (`inside`). [`session`] is the loop that turns the steps, `clock`
-//! says when it must end, and `end` lists every way out of it.
+//! says when it must end, `end` lists every way out of it, and `farewell` is what is said and recorded then.
 //!
 //! # An example
 //!
@@ -54,6 +54,7 @@ mod end;
 mod estimate;
 pub mod execute;
 pub mod explain;
+mod farewell;
 mod fingerprint;
 mod follow;
 mod inside;

@@ -1,11 +1,11 @@
 //! When the gateway looks at the catalog, and what waits for that.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chaperone_testkit::clinic;
 use chaperone_testkit::postgres::{Cluster, Options};
-use chaperone_testkit::raw::{Client, Message, frontend as frame};
+use chaperone_testkit::raw::{Client, Message, Transport, frontend as frame};
 
 use crate::stage::{Gateway, Setup};
 
@@ -136,44 +136,45 @@ async fn what_changes_elsewhere_ends_nothing() {
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
 
+/// Whoever looks waits for the lock that this holds until it commits; what agents ask does not need it.
+async fn hold(cluster: &Cluster) -> Client {
+    let mut held = Client::connect(&format!("127.0.0.1:{}", cluster.port()), Transport::Plain).await.unwrap();
+    let parameters = [("user", "postgres"), ("database", "clinic")];
+    held.login_with(frame::V3_0, &parameters, cluster.password()).await.unwrap();
+    for sql in ["begin", "select txid_current()", "lock table pg_catalog.pg_policy in access exclusive mode"] {
+        assert_eq!(error(&held.query(sql).await.unwrap()), "", "{sql}");
+    }
+    held
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_wait_while_nobody_can_look() {
     let cluster = cluster();
     let mut gateway = Setup::new().cluster(cluster.clone()).start();
-    let mut client = gateway.client("clinic").await;
+    let (mut client, mut late) = (gateway.client("clinic").await, gateway.client("clinic").await);
     rows(&mut client, "select 1").await;
-    // whoever looks waits for this lock; what the agent asks does not need it
-    let held = Instant::now();
-    let lock = {
-        let cluster = cluster.clone();
-        let lock = "begin; select txid_current(); lock table pg_catalog.pg_policy in access exclusive mode; select pg_sleep(4); commit";
-        tokio::task::spawn_blocking(move || cluster.psql_in("clinic", lock).unwrap())
-    };
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    rows(&mut late, "select 1").await;
+    let mut held = hold(&cluster).await;
     client.send(&frame::query("select count(*) from clinic.patient")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let soon = Duration::from_millis(700);
+    assert!(tokio::time::timeout(soon, client.message()).await.is_err(), "it was not looked at");
+    // the one who looks is sent away, and comes back
     let ended =
         "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'chaperone catalog'";
     assert_eq!(cluster.psql(ended).unwrap(), "1");
+    assert!(tokio::time::timeout(soon, client.message()).await.is_err(), "it was not looked at");
+    held.query("commit").await.unwrap();
     let told = client.until_ready().await.unwrap();
-    assert!(held.elapsed() > Duration::from_millis(3500), "{:?}", held.elapsed());
     assert_eq!(told.iter().find(|message| message.tag == b'D').unwrap().row(), "300");
-    lock.await.unwrap();
     // one that ends meanwhile does not hang on it, and gets nothing that was not looked at
-    let mut late = gateway.client("clinic").await;
-    let lock = {
-        let cluster = cluster.clone();
-        let lock = "begin; select txid_current(); lock table pg_catalog.pg_policy in access exclusive mode; select pg_sleep(9); commit";
-        tokio::task::spawn_blocking(move || cluster.psql_in("clinic", lock).unwrap())
-    };
-    tokio::time::sleep(Duration::from_millis(1000)).await;
-    late.set_patience(Duration::from_secs(8));
+    let mut held = hold(&cluster).await;
     late.take_received();
     late.send(&[frame::query("select count(*) from clinic.patient"), frame::terminate()].concat()).await.unwrap();
+    late.set_patience(Duration::from_secs(9));
     let told = late.until_closed().await.unwrap();
     assert!(told.iter().all(|message| message.tag != b'D'), "{told:?}");
     assert_eq!(error(&told), "58000");
-    lock.await.unwrap();
+    held.query("commit").await.unwrap();
     assert_eq!(rows(&mut client, "select count(*) from clinic.patient").await, ["300"]);
     gateway.assert_well();
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
