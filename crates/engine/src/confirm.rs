@@ -12,12 +12,10 @@ use tokio::time::Instant;
 
 use crate::catalogs::STALE;
 use crate::end::End;
+use crate::named::FURTHEST;
 use crate::prepared::Prepared;
 use crate::running::Meant;
 use crate::session::Session;
-
-/// How far a name is followed that stands for another.
-const FURTHEST: usize = 4;
 
 impl<S> Session<S> {
     /// Statements are sent, in this segment of the protocol.

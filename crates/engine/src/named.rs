@@ -8,7 +8,7 @@ use crate::prepared::Prepared;
 use crate::session::Session;
 
 /// How far a name is followed that stands for another: a portal can run `FETCH` of a portal.
-const FURTHEST: usize = 4;
+pub(crate) const FURTHEST: usize = 4;
 
 impl<S> Session<S> {
     /// What a statement may return that is sent now. A name that nothing has stands for nothing: the database knows none

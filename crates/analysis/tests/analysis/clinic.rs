@@ -94,7 +94,7 @@ fn rows(rows: &[&[&str]]) -> Rows {
 /// A catalog as a server could answer it, with a few traps in it.
 pub fn paper_catalog() -> Catalog {
     let relation = |oid: &str, schema: &str, name: &str, kind: &str| -> Vec<Option<String>> {
-        [oid, schema, name, kind, "p", "f", "f"]
+        [oid, schema, name, kind, "f", "f"]
             .iter()
             .map(|value| Some((*value).to_owned()))
             .chain([None, Some("f".to_owned())])
