@@ -30,8 +30,9 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="of each pgbench run")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the large answer")
-    parser.add_argument("--only", default="simple,extended,prepared,connect,bulk,idle")
-    parser.add_argument("--ways", default="direct,pgbouncer,chaperone,masking")
+    parser.add_argument("--only", default="simple,extended,prepared,connect,bulk,idle,roles")
+    parser.add_argument("--ways", default="direct,pgbouncer,chaperone,masking,minting")
+    parser.add_argument("--sessions", type=int, default=5000, help="one after the other, of `roles`")
     return parser.parse_args()
 
 
@@ -77,7 +78,9 @@ class Bench:
 
     def pgbench(self, cell, number, work):
         """The same work over all ways."""
-        for way in turns(self.ways, number):
+        # once it is there a session with a role of its own is as any other
+        ways = [way for way in self.ways if way.name != "minting" or work.reconnect]
+        for way in turns(ways, number):
             self.take(cell, way, lambda: cells.pgbench(self.setting.bindir, self.setting.script, way, work))
 
     def bulk(self, number):
@@ -85,11 +88,26 @@ class Bench:
         testkit = Path(os.environ.get("CHAPERONE", "target/release/chaperone")).resolve().parent / "testkit"
         rows, direct, everything = self.options.rows, self.setting.ways[0], "select * from bulk"
         self.setting.restart()
-        work = [("bulk", way, everything) for way in self.ways]
+        work = [("bulk", way, everything) for way in self.ways if way.name != "minting"]
         if any(way.name == "masking" for way in self.ways):
             work += [("bulk as masked", direct, self.setting.masked(everything)), ("bulk by hand", direct, MASKED_BY_HAND)]
         for cell, way, sql in turns(work, number):
             self.take(cell, way, lambda: cells.bulk(testkit, way, sql, rows))
+
+    def roles(self):
+        """What many sessions with roles of their own leave in the database's catalog."""
+        way = next((way for way in self.ways if way.name == "minting"), None)
+        if not way:
+            return "roles: not measured"
+        count = self.options.sessions
+        before = cells.catalog(self.setting.cluster)
+        cells.pgbench(self.setting.bindir, self.setting.script, way, cells.Work(0, "simple", 1, reconnect=True, times=count))
+        cells.gone(self.setting.cluster)
+        after = cells.catalog(self.setting.cluster)
+        self.setting.cluster.psql("vacuum pg_authid, pg_auth_members, pg_shdepend", "bench")
+        vacuumed = cells.catalog(self.setting.cluster)
+        rows = [[name, *(found[name] for found in (before, after, vacuumed))] for name in before]
+        return report.table(["in the catalog", "before", f"after {count} sessions", "and VACUUM"], rows)
 
     def rate_table(self):
         """Work a second direct, and each way's ratio to it."""
@@ -137,6 +155,10 @@ class Bench:
                 rival = self.samples.get(cell, {}).get("direct", [])
                 ratios = [one.rate / other.rate for one, other in zip(masked, rival) if one and other]
                 lines.append(report.aim(name, median(ratios) if ratios else None, least))
+        if samples := self.samples.get("connect"):
+            shared, own = report.middle(samples, "masking", "rate"), report.middle(samples, "minting", "rate")
+            added = 1e3 / own - 1e3 / shared if shared and own else None
+            lines.append(report.aim("ms that a role of its own adds to a log-in", added, 50, least=False))
         lines.append(report.aim("MiB at rest", start_mib, 30, least=False))
         lines.append(report.aim(f"MiB with {IDLE_SESSIONS} idle sessions", idle_mib, 150, least=False))
         return "\n".join(lines)
@@ -157,6 +179,7 @@ def main():
         start_mib = process.peak_mib(setting.ways[2].pid)
         bench = Bench(setting, options)
         bench.measure()
+        left = bench.roles() if "roles" in options.only.split(",") else "roles: not measured"
         idle_mib = None
         if "idle" in options.only.split(","):
             setting.restart()
@@ -169,7 +192,8 @@ def main():
               " answer\n")
         print(bench.rate_table(), "\n")
         print(bench.cost_table(), "\n")
-        print(bench.aims(idle_mib, start_mib))
+        print(bench.aims(idle_mib, start_mib), "\n")
+        print(left)
         for line in bench.lost:
             print(f"lost: {line}")
         print(f"\n{time.monotonic() - start:.0f} s")

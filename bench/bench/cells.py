@@ -36,6 +36,8 @@ class Work:
     clients: int
     #: A log-in for each transaction.
     reconnect: bool = False
+    #: So many transactions in place of so many seconds.
+    times: int = 0
 
 
 def sampled(way, work):
@@ -63,11 +65,11 @@ def pgbench(bindir, script, way, work_of):
 
     def work():
         command = [
-            bindir / "pgbench", "-n", "-f", script, "-s", 10, "-M", mode, "-c", clients, "-j", min(clients, 2), "-T", seconds,
-            "-h", "127.0.0.1", "-p", way.port, "-U", "bench", *(["-C"] if work_of.reconnect else []), way.database,
+            bindir / "pgbench", "-n", "-f", script, "-s", 10, "-M", mode, "-c", clients, "-j", min(clients, 2),
+            *(["-t", work_of.times] if work_of.times else ["-T", seconds]), "-h", "127.0.0.1", "-p", way.port, "-U", "bench", *(["-C"] if work_of.reconnect else []), way.database,
         ]
         done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, timeout=seconds + 60, check=False,
+            [str(part) for part in command], capture_output=True, text=True, timeout=seconds + work_of.times // 10 + 60, check=False,
             env=machine_env(PGPASSWORD=way.secret(), PGSSLMODE="disable", PGGSSENCMODE="disable"),
         )
         count = re.search(r"actually processed: (\d+)", done.stdout)
@@ -78,6 +80,31 @@ def pgbench(bindir, script, way, work_of):
         return float(tps.group(1)), int(count.group(1))
 
     return sampled(way, work)
+
+
+def catalog(cluster):
+    """What roles and privileges take in the catalog: rows of what roles are in, entries of access lists, and kilobytes."""
+    counts = {
+        "roles": "select count(*) from pg_authid",
+        "memberships": "select count(*) from pg_auth_members",
+        "settings of roles": "select count(*) from pg_db_role_setting",
+        "entries of access lists": "select coalesce(sum(coalesce(array_length(relacl, 1), 0)), 0) from pg_class",
+        "entries of columns' access lists": "select coalesce(sum(coalesce(array_length(attacl, 1), 0)), 0) from pg_attribute",
+        "kB of pg_authid": "select pg_total_relation_size('pg_authid') / 1024",
+        "kB of pg_auth_members": "select pg_total_relation_size('pg_auth_members') / 1024",
+        "kB of pg_shdepend": "select pg_total_relation_size('pg_shdepend') / 1024",
+        "kB of pg_class and pg_attribute": "select (pg_total_relation_size('pg_class') + pg_total_relation_size('pg_attribute')) / 1024",
+    }
+    return {name: cluster.psql(sql, "bench").strip() for name, sql in counts.items()}
+
+
+def gone(cluster):
+    """Waits until no session's role is left."""
+    for _ in range(200):
+        if cluster.psql("select count(*) from pg_roles where rolname like 'chaperone%\\_s\\_%'", "bench").strip() == "0":
+            return
+        time.sleep(0.1)
+    raise Lost("roles of sessions are left")
 
 
 def bulk(testkit, way, sql, rows):

@@ -1,4 +1,4 @@
-"""The database of the benchmark, and the four ways to it."""
+"""The database of the benchmark, and the ways to it."""
 
 import json
 import os
@@ -77,7 +77,7 @@ class Setting:
         self.password = os.urandom(16).hex()
         template = Template(self.bindir, home)
         # The server asks for a password by SCRAM, as one in use does.
-        hba = "host all postgres 127.0.0.1/32 trust\nhost all bench 127.0.0.1/32 scram-sha-256\n"
+        hba = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         self.cluster = Cluster(template, settings=SETTINGS, hba=hba)
         self.cluster.psql(f"create role bench login password '{self.password}'")
         self.cluster.psql("create database bench owner bench")
@@ -131,15 +131,26 @@ class Setting:
         port = machine.free_port()
         (folder / "policies" / "bench.cedar").write_text(POLICY)
         (folder / "classes.yaml").write_text(CLASSES)
-        (folder / "credential").write_text(f"bench\n{self.password}\n")
-        os.chmod(folder / "credential", 0o600)
+        for file, role in (("credential", "bench"), ("minter", "minter")):
+            (folder / file).write_text(f"{role}\n{self.password}\n")
+            os.chmod(folder / file, 0o600)
         self.gateway_port = port
         self.fresh = 0
         token = folder / "token"
-        plain, masked = Way("chaperone", port, "plain", "", 0, token), Way("masking", port, "masked", "", 0, token)
-        self.ways = [plain, masked]
+        names = {"chaperone": "plain", "masking": "masked", "minting": "minted"}
+        self.ways = [Way(name, port, database, "", 0, token) for name, database in names.items()]
         self.restart()
-        return [plain, masked]
+        self._minter(folder)
+        return self.ways
+
+    def _minter(self, folder):
+        """The role that makes one for each session of `minted`, as an administrator makes it."""
+        command = [self.binary, "credentials", "script", "--connection", "minted", "-c", folder / "chaperone.yaml"]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise Failed(f"no script for the minter: {done.stderr}")
+        self.cluster.psql(done.stdout, "bench")
+        self.cluster.psql(f"alter role minter password '{self.password}'")
 
     def restart(self):
         """A gateway that has done nothing yet, with an evidence log of its own: so that its memory tells of one work only."""
@@ -150,18 +161,21 @@ class Setting:
             self.gateway.close()
         self.fresh += 1
         folder = self.home / "chaperone"
-        upstream = f"postgres: '127.0.0.1:{self.cluster.port}/bench', tls: disable, credential: {{ file: credential }}"
+        database = f"postgres: '127.0.0.1:{self.cluster.port}/bench', tls: disable"
+        upstream = f"{database}, credential: {{ file: credential }}"
+        minted = f"{database}, credential: {{ ephemeral: {{ minter: {{ file: minter }} }} }}"
         (folder / "chaperone.yaml").write_text(
             f"listen: {{ postgres: '127.0.0.1:{self.gateway_port}' }}\n"
             f"issuers: [{{ name: bench, url: '{(folder / 'url').read_text()}', audience: chaperone }}]\n"
             f"connections:\n  plain: {{ {upstream}, phi: none }}\n  masked: {{ {upstream}, classification: classes.yaml }}\n"
+            f"  minted: {{ {minted}, classification: classes.yaml }}\n"
             f"policies: policies\nevidence: {{ dir: evidence-{self.fresh} }}\nlimits: {{ connections: 2000 }}\n"
         )
         command = [self.binary, "serve", "--config", folder / "chaperone.yaml"]
         self.gateway = self._start(command, f"gateway-{self.fresh}")
         self.gateway.wait_for_port(self.gateway_port)
         for way in self.ways:
-            if way.name in ("chaperone", "masking"):
+            if way.name in ("chaperone", "masking", "minting"):
                 way.pid = self.gateway.child.pid
 
     def masked(self, sql):

@@ -15,6 +15,9 @@
 //! | confirm | `confirm` | the catalog, looked at since, is still the one by which the statement was masked |
 //! | release | [`release`] | a durable segment goes to the agent |
 //!
+//! Where a connection has a [`minter`] the session logs in as a role of its own, and `follow` has that role do what the masks
+//! need, no more.
+//!
 //! [`explain`] tells what these steps would come to, for operators.
 //!
 //! `dispatch` says which step each message of the protocol takes, and `wait` what it waits for before: a name that is not
