@@ -137,6 +137,39 @@ pub(crate) enum Namesakes<'a> {
 }
 
 impl Catalog {
+    /// This catalog, but with the columns that its tables had `before`: none of those that came since, and those that went
+    /// as they were. `None` where that is the same, or where a name or a number stands for another column now.
+    pub fn with_columns_of(&self, before: &Catalog) -> Option<Catalog> {
+        let mut changed = Vec::new();
+        for (name, relation) in &self.relations {
+            let Some(known) = before.relations.get(name).filter(|known| known.oid == relation.oid) else { continue };
+            let is_as = |(old, new): (&Column, &Column)| old.number == new.number && old.name == new.name;
+            let same = known.columns.len() == relation.columns.len();
+            if same && known.columns.iter().zip(&relation.columns).all(is_as) {
+                continue;
+            }
+            let now = |old: &Column| match relation
+                .columns
+                .iter()
+                .find(|new| new.number == old.number || new.name == old.name)
+            {
+                Some(new) => is_as((old, new)).then(|| new.clone()),
+                None => Some(old.clone()),
+            };
+            changed.push((name.clone(), known.columns.iter().map(now).collect::<Option<Vec<Column>>>()?));
+        }
+        if changed.is_empty() {
+            return None;
+        }
+        let mut catalog = self.clone();
+        for (name, columns) in changed {
+            if let Some(relation) = catalog.relations.get_mut(&name) {
+                relation.columns = columns;
+            }
+        }
+        Some(catalog)
+    }
+
     /// The same catalog for a session with another search path: the answer to `SELECT current_schemas(true)` in it.
     #[must_use]
     pub fn with_search_path(mut self, search_path: Vec<String>) -> Self {

@@ -56,6 +56,28 @@ const LAST: usize = 12;
 pub(crate) struct Numbered {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) number: u64,
+    /// What was asked of [`Numbered::with_columns_of`]: many statements ask the same.
+    known: Arc<std::sync::Mutex<Vec<(Arc<Catalog>, Option<Arc<Catalog>>)>>>,
+}
+
+impl Numbered {
+    pub(crate) fn new(catalog: Arc<Catalog>, number: u64) -> Self {
+        Numbered { catalog, number, known: Arc::default() }
+    }
+
+    /// The catalog, but with the columns that its tables had in an earlier one; `None` where those were others in another way
+    /// than by being added or dropped.
+    pub(crate) fn with_columns_of(&self, before: &Arc<Catalog>) -> Option<Arc<Catalog>> {
+        // a panic elsewhere cannot leave one insertion half done
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = known.iter().find(|(asked, _)| Arc::ptr_eq(asked, before)) {
+            return found.clone();
+        }
+        let found = self.catalog.with_columns_of(before).map(Arc::new);
+        known.truncate(KEPT);
+        known.insert(0, (before.clone(), found.clone()));
+        found
+    }
 }
 
 /// The catalogs of a connection.
@@ -235,7 +257,7 @@ impl Catalogs {
                 let is_new = news.kept.back().is_none_or(|newest| !Arc::ptr_eq(&newest.catalog, catalog));
                 if is_new {
                     let number = news.kept.back().map_or(1, |newest| newest.number + 1);
-                    news.kept.push_back(Numbered { catalog: catalog.clone(), number });
+                    news.kept.push_back(Numbered::new(catalog.clone(), number));
                     if news.kept.len() > KEPT {
                         news.kept.pop_front();
                     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chaperone_analysis::{Catalog, Output, Protection, Statements, Temporaries};
-use chaperone_model::{Masks, TableClasses, TableName};
+use chaperone_model::{Action, Masks, Need, TableClasses, TableName};
 
 use crate::catalogs::Numbered;
 use crate::masking::Masking;
@@ -20,6 +20,8 @@ pub(crate) struct Meant {
     pub(crate) statements: Arc<Statements>,
     /// Which of them.
     pub(crate) index: usize,
+    /// The catalog by which it was rewritten.
+    pub(crate) by: Arc<Catalog>,
     pub(crate) masks: Arc<Masks>,
     pub(crate) tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masking: Arc<Masking>,
@@ -36,15 +38,24 @@ pub(crate) struct Meant {
 
 impl Meant {
     /// Whether it comes out the same by this catalog; if so, that is remembered.
-    pub(crate) fn holds(&self, Numbered { catalog, number }: &Numbered) -> bool {
-        if self.known_until.load(Ordering::Relaxed) >= *number {
+    pub(crate) fn holds(&self, newer: &Numbered) -> bool {
+        if self.known_until.load(Ordering::Relaxed) >= newer.number {
             return true;
         }
-        let holds = self.changes_schema || self.comes_out_the_same(catalog);
+        let holds = self.changes_schema || self.comes_out_the_same(&newer.catalog) || self.holds_but_for_columns(newer);
         if holds {
-            self.known_until.store(*number, Ordering::Relaxed);
+            self.known_until.store(newer.number, Ordering::Relaxed);
         }
         holds
+    }
+
+    /// Whether a query comes out the same but for columns that were added to its tables, or dropped. What runs names the
+    /// columns of each table one by one; so it does not read those that came, and of those that went it was answered
+    /// before, or fails. In the target of a write a name may come to mean a column that was not there.
+    fn holds_but_for_columns(&self, newer: &Numbered) -> bool {
+        let reads = |need: &Need| matches!(need.action, Action::Connect | Action::Select | Action::Copy);
+        self.statements.facts(self.index).needs.iter().all(reads)
+            && newer.with_columns_of(&self.by).is_some_and(|catalog| self.comes_out_the_same(&catalog))
     }
 
     fn comes_out_the_same(&self, catalog: &Catalog) -> bool {

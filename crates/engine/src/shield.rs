@@ -36,7 +36,7 @@ const LONGEST_KNOWN: usize = 16 * 1024;
 
 impl Shield {
     pub(crate) fn new(
-        Numbered { catalog, number }: Numbered,
+        Numbered { catalog, number, .. }: Numbered,
         tables: Arc<BTreeMap<TableName, TableClasses>>,
         masking: Arc<Masking>,
         authority: &mut Authority,
@@ -51,7 +51,7 @@ impl Shield {
 
     /// The catalog.
     pub(crate) fn known_by(&self) -> Numbered {
-        Numbered { catalog: self.catalog.clone(), number: self.number }
+        Numbered::new(self.catalog.clone(), self.number)
     }
 
     /// By what protection, as a number, something was rewritten.
@@ -113,6 +113,7 @@ impl Shield {
         Arc::new(Meant {
             statements: statements.clone(),
             index: i,
+            by: self.catalog.clone(),
             masks: masks.clone(),
             tables: self.tables.clone(),
             masking: self.masking.clone(),

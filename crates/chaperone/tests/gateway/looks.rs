@@ -136,6 +136,34 @@ async fn what_changes_elsewhere_ends_nothing() {
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_come_and_go_end_no_session() {
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).start();
+    let mut asking = gateway.client("clinic").await;
+    let sql = "select count(*), count(last_name) from clinic.patient";
+    assert_eq!(rows(&mut asking, sql).await, ["300|300"]);
+    let mut dropped = 0;
+    for round in 0..12 {
+        // a statement by the catalog of before, at once after the change
+        let column = format!("alter table clinic.patient add column extra_{round} text default 'x'");
+        tokio::task::block_in_place(|| cluster.psql_in("clinic", &column)).unwrap();
+        assert_eq!(rows(&mut asking, sql).await, ["300|300"], "after a column came");
+        assert_eq!(rows(&mut asking, &format!("select count(extra_{round}) from clinic.patient")).await, ["0"]);
+        let column = format!("alter table clinic.patient drop column extra_{round}");
+        tokio::task::block_in_place(|| cluster.psql_in("clinic", &column)).unwrap();
+        // what runs names the column still, once
+        match error(&asking.query(sql).await.unwrap()).as_str() {
+            "" => {}
+            "42703" => dropped += 1,
+            other => panic!("{other} after a column went"),
+        }
+        assert_eq!(rows(&mut asking, sql).await, ["300|300"]);
+    }
+    println!("{dropped} of 12 named a column that was gone");
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
 /// Whoever looks waits for the lock that this holds until it commits; what agents ask does not need it.
 async fn hold(cluster: &Cluster) -> Client {
     let mut held = Client::connect(&format!("127.0.0.1:{}", cluster.port()), Transport::Plain).await.unwrap();
