@@ -4,6 +4,8 @@
 //! A finding names schemas, tables, columns, indexes and roles: the definer's words. It never repeats the text of a
 //! default, a predicate or a bound, since those can hold values.
 
+mod minter;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -28,6 +30,8 @@ pub const QUERIES: [&str; 3] = [
      AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
      AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'))",
 ];
+
+pub use minter::QUERIES as MINTER_QUERIES;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +80,8 @@ impl fmt::Display for Finding {
 /// Relations outside the classification that are spelt out.
 const SPELLED_OUT: usize = 5;
 
-/// Compares `classification` with the live `catalog`. `answers` are those to [`QUERIES`].
+/// Compares `classification` with the live `catalog`. `answers` are those to [`QUERIES`], or to [`MINTER_QUERIES`] where
+/// each session has a role of its own.
 ///
 /// # Errors
 /// Answers that are missing or not of the shape that the queries give.
@@ -85,13 +90,19 @@ pub fn drift(
     classification: &BTreeMap<TableName, TableClasses>,
     answers: &[Rows],
 ) -> Result<Vec<Finding>, CatalogError> {
-    let [role, predicates, unreadable] = answers else {
-        return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() });
+    let (role, predicates, unreadable, public) = match answers {
+        [role, predicates, unreadable] => (role, predicates, unreadable, None),
+        [role, predicates, unreadable, public] => (role, predicates, unreadable, Some(public)),
+        _ => return Err(CatalogError::Answers { got: answers.len(), expected: QUERIES.len() }),
     };
     let mut found = Findings::default();
     found.server(catalog.server_version);
     for row in rows(0, role) {
-        found.role(row.text(0)?, row.flag(1)?, row.flag(2)?, row.flag(3)?);
+        let (name, superuser, bypasses, creates) = (row.text(0)?, row.flag(1)?, row.flag(2)?, row.flag(3)?);
+        match public {
+            None => found.role(name, superuser, bypasses, creates),
+            Some(_) => found.minter(name, superuser, bypasses, creates),
+        }
     }
     let by_oid: HashMap<u32, (&TableName, &Relation)> =
         catalog.relations.iter().map(|(name, relation)| (relation.oid, (name, relation))).collect();
@@ -135,11 +146,24 @@ pub fn drift(
             Severity::Error,
             "drift.grant",
             Some(name.to_string()),
-            format!(
-                "the gateway's role may not read {}, which agents may see; grant it `SELECT` on them",
-                columns.join(", ")
-            ),
+            match public {
+                None => format!(
+                    "the gateway's role may not read {}, which agents may see; grant it `SELECT` on them",
+                    columns.join(", ")
+                ),
+                Some(_) => format!(
+                    "the minter cannot pass on to sessions that they may read {}, which agents may see; grant it `SELECT` on the \
+                     table `WITH GRANT OPTION`",
+                    columns.join(", ")
+                ),
+            },
         );
+    }
+    for row in public.into_iter().flat_map(|public| rows(3, public)) {
+        let Some((name, relation)) = by_oid.get(&row.number(0)?) else { continue };
+        if let Some(classes) = classification.get(*name) {
+            found.public(name, relation, classes, row.number(1)?);
+        }
     }
     found.0.sort();
     Ok(found.0)

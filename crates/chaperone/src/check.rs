@@ -47,7 +47,11 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
 /// The classification against the live catalog.
 async fn live(connection: &Connection) -> Vec<Finding> {
     let classified = connection.classified();
-    let queries: &[&str] = if classified.tables().is_some() { &drift::QUERIES } else { &[] };
+    let queries: &[&str] = match classified.tables() {
+        None => &[],
+        Some(_) if connection.ephemeral => &drift::MINTER_QUERIES,
+        Some(_) => &drift::QUERIES,
+    };
     let inspected = match connection.inspect(queries).await {
         Ok(inspected) => inspected,
         Err(error) => {

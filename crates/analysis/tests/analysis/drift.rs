@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chaperone_analysis::catalog::Rows;
-use chaperone_analysis::drift::{Finding, QUERIES, Severity, drift};
+use chaperone_analysis::drift::{Finding, MINTER_QUERIES, QUERIES, Severity, drift};
 use chaperone_analysis::{Catalog, Protection, parse, rewrite};
 use chaperone_model::{Class, Masks, TableClasses, TableName};
 use chaperone_testkit::postgres::{Cluster, Options};
@@ -41,7 +41,7 @@ fn classification(tables: Classes<'_>) -> BTreeMap<TableName, TableClasses> {
     tables.iter().map(|(name, columns)| (TableName::new("c", *name), classes(columns))).collect()
 }
 
-async fn live(cluster: &Cluster, role: &str) -> (Catalog, Vec<Rows>) {
+async fn live(cluster: &Cluster, role: &str, queries: &[&str]) -> (Catalog, Vec<Rows>) {
     let password = if role == "agent" { "agent" } else { cluster.password() };
     let config = cluster.conn_string_for("drift", role, password);
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
@@ -50,14 +50,14 @@ async fn live(cluster: &Cluster, role: &str) -> (Catalog, Vec<Rows>) {
     for query in chaperone_analysis::catalog::QUERIES {
         catalog.push(rows_of(&client, query).await);
     }
-    for query in QUERIES {
+    for query in queries {
         answers.push(rows_of(&client, query).await);
     }
     (Catalog::load(&catalog).unwrap(), answers)
 }
 
 async fn findings(cluster: &Cluster, role: &str, classes: &BTreeMap<TableName, TableClasses>) -> Vec<Finding> {
-    let (catalog, answers) = live(cluster, role).await;
+    let (catalog, answers) = live(cluster, role, &QUERIES).await;
     drift(&catalog, classes, &answers).unwrap()
 }
 
@@ -145,7 +145,7 @@ async fn a_masked_partition_key_needs_the_permission_to_filter_by_it() {
         ("visit", &[("id", Class::None), ("seen", Class::Date)]),
         ("visit_old", &[("id", Class::None), ("seen", Class::Date)]),
     ]);
-    let (catalog, _) = live(&cluster, "agent").await;
+    let (catalog, _) = live(&cluster, "agent", &QUERIES).await;
     let run = |masks: &Masks, sql: &str| {
         let protection = Protection {
             catalog: &catalog,
@@ -168,4 +168,31 @@ async fn a_masked_partition_key_needs_the_permission_to_filter_by_it() {
     assert!(run(&masks, "SELECT count(*) FROM c.visit_old").is_ok());
     // it is masked all the same
     assert!(run(&masks, "SELECT seen FROM c.visit").unwrap().text.contains("NULL"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_minter_lacks_is_found_and_what_every_role_may_read() {
+    let cluster = Cluster::start(Options::default()).unwrap();
+    cluster.create_role("agent", "agent").unwrap();
+    cluster.create_database("drift", "postgres").unwrap();
+    cluster.psql_in("drift", SCHEMA).unwrap();
+    let classes = classification(FITS);
+    let minter = async |role: &str| {
+        let (catalog, answers) = live(&cluster, role, &MINTER_QUERIES).await;
+        let found = drift(&catalog, &classes, &answers).unwrap();
+        let about = |finding: &Finding| matches!(finding.rule, "drift.role" | "drift.grant" | "drift.public");
+        found.into_iter().filter(about).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&minter("agent").await),
+        [("drift.grant", "c.person"), ("drift.grant", "c.stay"), ("drift.role", "")]
+    );
+    let grants = "ALTER ROLE agent CREATEROLE; GRANT USAGE ON SCHEMA c TO agent WITH GRANT OPTION; \
+                  GRANT SELECT ON c.person, c.stay, c.visit TO agent WITH GRANT OPTION";
+    cluster.psql_in("drift", grants).unwrap();
+    assert_eq!(told(&minter("agent").await), []);
+    cluster.psql_in("drift", "GRANT SELECT (id, name) ON c.person TO PUBLIC").unwrap();
+    assert_eq!(told(&minter("agent").await), [("drift.public", "c.person.name")]);
+    let superuser = minter("postgres").await;
+    assert!(superuser.iter().any(|finding| finding.rule == "drift.role" && finding.text.contains("is a superuser")));
 }
