@@ -10,11 +10,12 @@ use chaperone_testkit::issuer::Bad;
 use chaperone_testkit::raw::{Client, Message, Transport};
 
 use super::agents::{self, Agent, BILLING, CARE, RESEARCH, STATISTICS};
+use super::roles;
 use super::setting::Setting;
 use crate::serve::runtime;
 
 /// How soon a change of policy must be felt.
-const AT_ONCE: Duration = Duration::from_secs(5);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Plays it.
 pub fn play(setting: &mut Setting) -> Result<()> {
@@ -28,6 +29,11 @@ pub fn play(setting: &mut Setting) -> Result<()> {
         byte_for_byte(setting).await?;
         drift(setting).await?;
         loosened(setting)?;
+        let (left, session) = roles::nothing_to_steal(setting).await?;
+        setting.kill_gateway()?;
+        drop(session);
+        roles::gone(setting, &left)?;
+        step("a gateway that was killed leaves a role that nobody can use, and drops it at its next start");
         model_revoked(setting).await
     })?;
     setting.stop_gateway()?;
@@ -36,7 +42,7 @@ pub fn play(setting: &mut Setting) -> Result<()> {
     Ok(())
 }
 
-fn step(claim: &str) {
+pub(super) fn step(claim: &str) {
     println!("  ok  {claim}");
 }
 
@@ -47,7 +53,7 @@ async fn connect(setting: &Setting, database: &str, token: &str) -> Result<Clien
     Ok(client)
 }
 
-async fn agent(setting: &Setting, agent: &Agent, database: &str) -> Result<Client> {
+pub(super) async fn agent(setting: &Setting, agent: &Agent, database: &str) -> Result<Client> {
     connect(setting, database, &setting.token(agent)?).await
 }
 

@@ -22,7 +22,12 @@ impl Gateway {
     /// Starts it and waits until it serves. Its log goes to a file.
     pub fn start(config: &Path, log: PathBuf) -> Result<Gateway> {
         let executable = std::env::current_exe().context("cannot find this program")?;
-        let file = std::fs::File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
+        // what an earlier one wrote stays
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write `{}`", log.display()))?;
         let mut child = Command::new(executable)
             .arg("serve")
             .arg("--config")

@@ -4,6 +4,7 @@
 mod agents;
 mod check;
 mod gateway;
+mod roles;
 mod setting;
 
 use std::time::Duration;

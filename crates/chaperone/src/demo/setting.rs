@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chaperone_testkit::clinic;
 use chaperone_testkit::issuer::Issuer;
 use chaperone_testkit::pki;
@@ -15,6 +16,9 @@ use super::gateway::Gateway;
 
 /// The role that the gateway logs in with.
 const ROLE: &str = "chaperone_demo";
+
+/// The role that makes one for each session of `clinic`.
+const MINTER: &str = "clinic_minter";
 
 /// The audience of the demo's tokens.
 pub const AUDIENCE: &str = "chaperone";
@@ -43,12 +47,17 @@ impl Setting {
         let secrets = subfolder(base, "secrets")?;
         private(&secrets.join("database"), &format!("{ROLE}\n{password}\n"))?;
         private(&secrets.join("tokens"), &random_hex()?)?;
+        let minter = random_hex()?;
+        private(&secrets.join("minter"), &format!("{MINTER}\n{minter}\n"))?;
         fs::write(base.join("clinic.classes.yaml"), clinic::CLASSIFICATION)?;
         fs::write(subfolder(base, "policies")?.join("demo.cedar"), agents::POLICY)?;
         fs::write(base.join("policies.test.yaml"), agents::CASES)?;
         subfolder(base, "tokens")?;
         let issuer = Issuer::start(AUDIENCE)?;
         fs::write(base.join("chaperone.yaml"), configuration(issuer.url(), cluster.port()))?;
+        // as an administrator does: reads what `chaperone credentials script` prints, runs it, sets the password
+        cluster.psql_in("clinic", &script(&base.join("chaperone.yaml"))?)?;
+        cluster.psql(&format!("ALTER ROLE {MINTER} PASSWORD '{minter}'"))?;
         let gateway = Gateway::start(&base.join("chaperone.yaml"), base.join("gateway.log"))?;
         let setting = Setting { gateway: Some(gateway), issuer, cluster, folder };
         setting.write_tokens()?;
@@ -123,6 +132,13 @@ Ctrl-C stops all of it and removes the folder (keep it with --keep).
         )
     }
 
+    /// Kills the gateway at once, and starts it again.
+    pub fn kill_gateway(&mut self) -> Result<()> {
+        drop(self.gateway.take());
+        self.gateway = Some(Gateway::start(&self.path("chaperone.yaml"), self.path("gateway.log"))?);
+        Ok(())
+    }
+
     /// Ends the gateway as an operator does; the evidence is complete then.
     pub fn stop_gateway(&mut self) -> Result<()> {
         self.gateway.take().map_or(Ok(()), Gateway::stop)
@@ -146,7 +162,7 @@ connections:
   clinic:
     postgres: localhost:{port}/clinic
     ca: tls/ca.crt
-    credential: {{ file: secrets/database }}
+    credential: {{ ephemeral: {{ minter: {{ file: secrets/minter }} }} }}
     classification: clinic.classes.yaml
     tokens: {{ key: {{ file: secrets/tokens }} }}
   ops:
@@ -159,6 +175,16 @@ evidence: {{ dir: evidence, origin: demo.chaperone.example }}
 limits: {{ drain: 5s }}
 "
     )
+}
+
+fn script(config: &Path) -> Result<String> {
+    let output = Command::new(std::env::current_exe().context("cannot find this program")?)
+        .args(["credentials", "script", "--connection", "clinic", "--config"])
+        .arg(config)
+        .output()
+        .context("cannot run `chaperone credentials script`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn subfolder(base: &Path, name: &str) -> Result<PathBuf> {
