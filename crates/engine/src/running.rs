@@ -20,6 +20,8 @@ pub(crate) struct Meant {
     pub(crate) statements: Arc<Statements>,
     /// Which of them.
     pub(crate) index: usize,
+    /// Where names are looked up.
+    pub(crate) path: Arc<[String]>,
     pub(crate) masks: Arc<Masks>,
     pub(crate) tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masking: Arc<Masking>,
@@ -48,6 +50,9 @@ impl Meant {
     }
 
     fn comes_out_the_same(&self, catalog: &Catalog) -> bool {
+        if catalog.path() != &*self.path {
+            return false;
+        }
         let protection = Protection {
             catalog,
             classification: &self.tables,
@@ -66,6 +71,11 @@ impl Meant {
     /// Whether it moves on in some cursor and says how far.
     pub(crate) fn moves(&self) -> bool {
         self.statements.facts(self.index).kind == "MOVE"
+    }
+
+    /// Whether it ends a transaction, and so runs what is left of cursors that outlive it.
+    pub(crate) fn commits(&self) -> bool {
+        matches!(&*self.statements.facts(self.index).kind, "COMMIT" | "END" | "PREPARE TRANSACTION")
     }
 }
 
