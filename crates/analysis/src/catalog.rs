@@ -177,6 +177,19 @@ impl Catalog {
         self
     }
 
+    /// The value of `search_path` by which a session looks names up as this catalog does. The server puts `pg_catalog` before
+    /// all that is named; where it comes first by name, so that new relations would go there, is not kept.
+    pub fn path_setting(&self) -> String {
+        let named = self.search_path.iter().enumerate().filter(|(i, schema)| *i > 0 || *schema != PG_CATALOG);
+        let quoted: Vec<String> = named.map(|(_, schema)| format!("\"{}\"", schema.replace('"', "\"\""))).collect();
+        quoted.join(", ")
+    }
+
+    /// The schemas in which names are looked up, in this order.
+    pub fn path(&self) -> &[String] {
+        &self.search_path
+    }
+
     /// The live columns of those of `tables` that exist.
     pub fn columns_of<'t>(&self, tables: impl IntoIterator<Item = &'t TableName>) -> Vec<(TableName, Vec<String>)> {
         tables

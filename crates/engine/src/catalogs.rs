@@ -299,6 +299,11 @@ impl State {
             }
         }
         let began = Instant::now();
+        if self.current.is_some() {
+            // what a role has by default may have changed, which only a new connection begins with
+            drop(control);
+            control = open(connection).await?;
+        }
         let (catalog, fingerprint) = read(&mut control).await?;
         let catalog = Arc::new(catalog);
         self.current = Some((catalog.clone(), fingerprint));

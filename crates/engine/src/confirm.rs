@@ -27,6 +27,9 @@ impl<S> Session<S> {
             all.extend(self.judge.cursors.meant(None));
             all.extend(self.names.portals().filter_map(|portal| meant_as(&portal.statement)));
         }
+        if meant.iter().any(|meant| meant.commits()) {
+            all.extend(self.judge.cursors.filled_by_commit());
+        }
         if !meant.is_empty() {
             all.extend(self.judge.views().cloned());
         }

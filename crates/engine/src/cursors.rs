@@ -25,6 +25,8 @@ pub(crate) struct Cursors {
 struct Declared {
     ordinal: u64,
     hold: bool,
+    /// Its transaction is over: all its rows are there.
+    is_filled: bool,
     returns: Returns,
     meant: Option<Arc<Meant>>,
 }
@@ -40,7 +42,7 @@ impl Cursors {
         let Some(change) = &output.cursor else { return };
         if let (Cursor::Declare { name, hold }, Some(inside)) = (change, &output.inside) {
             let (returns, meant) = (inside.returns.clone(), meant.cloned());
-            let declared = Declared { ordinal, hold: *hold, returns, meant };
+            let declared = Declared { ordinal, hold: *hold, is_filled: false, returns, meant };
             self.declared.entry(name.clone()).or_default().push(declared);
             self.count += 1;
         }
@@ -76,6 +78,7 @@ impl Cursors {
     pub(crate) fn transaction_ended(&mut self) {
         if self.count > 0 {
             self.retain(None, |declared| declared.hold);
+            self.declared.values_mut().flatten().for_each(|declared| declared.is_filled = true);
         }
     }
 
@@ -89,6 +92,12 @@ impl Cursors {
         let named = |of: &String| name.is_none_or(|name| name == of);
         let declared = self.declared.iter().filter(|(name, _)| named(name)).flat_map(|(_, declared)| declared);
         declared.filter_map(|declared| declared.meant.clone()).collect()
+    }
+
+    /// The same of those that the end of the transaction fills.
+    pub(crate) fn filled_by_commit(&self) -> Vec<Arc<Meant>> {
+        let filled = self.declared.values().flatten().filter(|declared| declared.hold && !declared.is_filled);
+        filled.filter_map(|declared| declared.meant.clone()).collect()
     }
 
     fn retain(&mut self, name: Option<&str>, keep: impl Fn(&Declared) -> bool) {

@@ -41,6 +41,8 @@ pub(crate) struct Judge {
     estimated: Option<Estimated>,
     /// It decides or masks by something else than what is on record.
     has_news: bool,
+    /// The catalog looks names up in other schemas than the session does.
+    pub(crate) has_lost_path: bool,
     next_ordinal: u64,
     lasting: Lasting,
     pub(crate) made: Made,
@@ -106,6 +108,7 @@ impl Judge {
             shield: None,
             estimated: None,
             has_news: false,
+            has_lost_path: false,
             next_ordinal: 1,
             lasting: Lasting::default(),
             made: Made::default(),
@@ -153,6 +156,12 @@ impl Judge {
         self.connection.masking.settings(masks, tables)
     }
 
+    /// The setting by which names mean in the session what they mean in the catalog. A change of what a role has by default, or
+    /// of the server's configuration, would else reach one of them and not the other.
+    pub(crate) fn path_setting(&self) -> Option<(String, String)> {
+        self.shield.as_ref().map(|shield| ("search_path".to_owned(), shield.catalog.path_setting()))
+    }
+
     /// The tables that are classified; none where nothing is protected.
     pub(crate) fn tables(&self) -> Arc<BTreeMap<TableName, TableClasses>> {
         self.classified.tables().cloned().unwrap_or_default()
@@ -189,6 +198,17 @@ impl Judge {
         let Some(shield) = &self.shield else { return Ok(()) };
         match self.connection.catalogs.latest() {
             Some(latest) if latest.number == shield.number && shield.is_of(now()) => Ok(()),
+            // the database goes on by the path that the session began with
+            Some(latest) if latest.catalog.path() != &*shield.path => {
+                self.has_lost_path = true;
+                Err(Refusal {
+                    code: SqlState::FEATURE_NOT_SUPPORTED,
+                    rule: "masking.path",
+                    message: "names are looked up in other schemas since this session began".to_owned(),
+                    detail: "the search path that the database's role has by default was changed".to_owned(),
+                    hint: "connect again".to_owned(),
+                })
+            }
             Some(latest) => {
                 self.shield(latest);
                 Ok(())
@@ -412,6 +432,7 @@ impl Judge {
         let named = sent.iter().flat_map(|meant| match &meant.output.returns {
             Returns::Named(Named::Cursor(name)) => self.cursors.meant(Some(name)),
             _ if meant.moves() => self.cursors.meant(None),
+            _ if meant.commits() => self.cursors.filled_by_commit(),
             _ => Vec::new(),
         });
         let known_by = shield.known_by();

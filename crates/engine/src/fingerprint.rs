@@ -15,7 +15,7 @@ use chaperone_analysis::catalog::Rows;
 /// which rows count.
 type Part = (&'static str, &'static str, Option<&'static str>, &'static str);
 
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 23] = [
     ("pg_class", "oid::pg_catalog.int8", Some("oid"), "relpersistence <> 't'"),
     ("pg_attribute", "(attrelid::pg_catalog.int8 << 16) + attnum", Some("attrelid"), "attrelid NOT IN"),
     ("pg_attrdef", "oid::pg_catalog.int8", None, "adrelid NOT IN"),
@@ -24,6 +24,15 @@ const PARTS: [Part; 19] = [
     ("pg_operator", "oid::pg_catalog.int8", Some("oid"), ""),
     ("pg_cast", "oid::pg_catalog.int8", None, ""),
     ("pg_opclass", "oid::pg_catalog.int8", None, ""),
+    ("pg_amop", "oid::pg_catalog.int8", Some("oid"), ""),
+    ("pg_amproc", "oid::pg_catalog.int8", Some("oid"), ""),
+    ("pg_collation", "oid::pg_catalog.int8", Some("oid"), ""),
+    (
+        "pg_db_role_setting",
+        "(setdatabase::pg_catalog.int8 << 31) # setrole::pg_catalog.int8",
+        None,
+        "setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
+    ),
     ("pg_language", "oid::pg_catalog.int8", None, ""),
     ("pg_extension", "oid::pg_catalog.int8", None, ""),
     ("pg_namespace", "oid::pg_catalog.int8", None, "nspname !~ '^pg_(toast_)?temp_'"),

@@ -168,6 +168,7 @@ impl Engine {
         }
         let mut startup = parameters.clone();
         startup.extend(judge.token_settings());
+        startup.extend(judge.path_setting());
         let (upstream, role) = match judge.plan() {
             Some(plan) => minted(&connection, id, plan, &startup).await?,
             None => (reach(&connection, &startup).await?, Role::Shared),

@@ -22,6 +22,8 @@ pub(crate) struct Meant {
     pub(crate) index: usize,
     /// The catalog by which it was rewritten.
     pub(crate) by: Arc<Catalog>,
+    /// Where names are looked up.
+    pub(crate) path: Arc<[String]>,
     pub(crate) masks: Arc<Masks>,
     pub(crate) tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masking: Arc<Masking>,
@@ -59,6 +61,9 @@ impl Meant {
     }
 
     fn comes_out_the_same(&self, catalog: &Catalog) -> bool {
+        if catalog.path() != &*self.path {
+            return false;
+        }
         let protection = Protection {
             catalog,
             classification: &self.tables,
@@ -77,6 +82,11 @@ impl Meant {
     /// Whether it moves on in some cursor and says how far.
     pub(crate) fn moves(&self) -> bool {
         self.statements.facts(self.index).kind == "MOVE"
+    }
+
+    /// Whether it ends a transaction, and so runs what is left of cursors that outlive it.
+    pub(crate) fn commits(&self) -> bool {
+        matches!(&*self.statements.facts(self.index).kind, "COMMIT" | "END" | "PREPARE TRANSACTION")
     }
 }
 

@@ -323,6 +323,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn has_ended(&mut self) -> Result<(), End> {
+        if self.judge.has_lost_path {
+            return Err(End::Outdated);
+        }
         if self.clock.drain.is_some()
             && self.replies.is_empty()
             && self.transaction == TransactionStatus::Idle

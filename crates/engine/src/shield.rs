@@ -20,6 +20,8 @@ pub(crate) struct Shield {
     pub(crate) catalog: Arc<Catalog>,
     /// Which of all that were read.
     pub(crate) number: u64,
+    /// Where names are looked up, from the session's beginning to its end.
+    pub(crate) path: Arc<[String]>,
     tables: Arc<BTreeMap<TableName, TableClasses>>,
     pub(crate) masks: Arc<Masks>,
     masking: Arc<Masking>,
@@ -46,7 +48,8 @@ impl Shield {
         let columns = catalog.columns_of(tables.keys());
         let masks = authority.masks(&columns, now);
         let (cutoff_year, generation) = (cutoff_year(now), Cell::new(generation));
-        Shield { catalog, number, tables, masks, masking, cutoff_year, generation, known: RefCell::default() }
+        let path = catalog.path().into();
+        Shield { catalog, number, path, tables, masks, masking, cutoff_year, generation, known: RefCell::default() }
     }
 
     /// The catalog.
@@ -114,6 +117,7 @@ impl Shield {
             statements: statements.clone(),
             index: i,
             by: self.catalog.clone(),
+            path: self.path.clone(),
             masks: masks.clone(),
             tables: self.tables.clone(),
             masking: self.masking.clone(),

@@ -255,3 +255,25 @@ async fn what_a_session_changes_for_good_it_knows_at_once() {
     }
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_an_order_gets_is_noticed() {
+    let cluster = cluster();
+    let within = "create function public.within(int4, int4, text, boolean, boolean) returns boolean \
+         language sql immutable as 'select true'";
+    cluster.psql_in("clinic", within).unwrap();
+    let mut gateway = Setup::new().cluster(cluster.clone()).start();
+    let mut client = gateway.client("clinic").await;
+    rows(&mut client, "select count(*) from clinic.room").await;
+    tokio::time::sleep(A_LOOK).await;
+    for change in [
+        "alter operator family pg_catalog.integer_ops using btree add function 3 (int4, text) public.within(int4, int4, text, boolean, boolean)",
+        "alter operator family pg_catalog.integer_ops using btree drop function 3 (int4, text)",
+    ] {
+        let before = read(&gateway);
+        cluster.psql_in("clinic", change).unwrap();
+        tokio::time::sleep(A_LOOK).await;
+        assert_eq!(read(&gateway), before + 1, "{change}");
+    }
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}

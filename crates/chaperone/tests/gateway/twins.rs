@@ -7,6 +7,7 @@
 //! | [`generated`] | random statements |
 //! | [`regress`] | PostgreSQL's own regression suite, over tables declared to hold protected data |
 //! | [`moving`] | statements while somebody else changes the tables, between any two messages |
+//! | [`path`] | statements after somebody changed the search path, and what is filled while somebody changes code |
 //! | [`tokens`] | whatever could change a token or lose its key |
 //!
 //! `make twins` runs them at length. Known to differ, and not promised: the shape of a plan (`EXPLAIN`) and the order in
@@ -20,6 +21,7 @@ mod statements;
 
 mod generated;
 mod moving;
+mod path;
 mod red_team;
 mod regress;
 mod setting;
