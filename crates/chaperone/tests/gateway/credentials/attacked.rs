@@ -1,0 +1,125 @@
+//! What a session leaves gives nobody more than it had; what goes wrong leaves no role and stops no other session.
+
+use super::*;
+
+/// What the gateway made to stay is owned by somebody who can do nothing, so code that runs as its owner is of no use.
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_a_session_leaves_does_not_run_as_the_minter() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let before = roles(&cluster, 's');
+    let mut client = gateway.client("ops").await;
+    let climb = "create function ops.climb() returns text language plpgsql security definer as \
+                 $$ begin create role stolen; return current_user; end $$";
+    let made = client.query(climb).await.unwrap();
+    assert_eq!(field(&made, b'M'), "");
+    // what belongs to its profile is not gone with that either
+    let made = client
+        .query(
+            "do $$ begin execute (select format('set role %I', r.rolname) from pg_auth_members m \
+             join pg_roles r on r.oid = m.roleid where m.member = session_user::regrole); end $$; \
+             create table ops.kept as select 7 as a; reset role",
+        )
+        .await
+        .unwrap();
+    assert_eq!(field(&made, b'M'), "");
+    let role = new_role(&cluster, &before);
+    drop(client);
+    gone(&cluster, &role);
+    let owner = "SELECT rolname || '|' || rolcreaterole || '|' || rolcanlogin FROM pg_roles \
+                 WHERE oid = (SELECT proowner FROM pg_proc WHERE proname = 'climb')";
+    let owner = cluster.psql_in("ops", owner).unwrap();
+    assert!(owner.trim().ends_with("_keeper|false|false"), "{owner}");
+    let mut client = gateway.client("ops").await;
+    let climbed = client.query("select ops.climb()").await.unwrap();
+    assert_eq!(field(&climbed, b'C'), "42501");
+    drop(client);
+    // at its next start the gateway drops the profiles of the first run
+    gateway.kill();
+    gateway.launch();
+    let mut client = gateway.client("ops").await;
+    assert_eq!(client.rows("select a from ops.kept").await.unwrap(), ["7"]);
+    drop(client);
+    cluster.psql_in("ops", "DROP TABLE ops.kept; DROP FUNCTION ops.climb()").unwrap();
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+/// A log-in that the database refuses says why, as it did, and leaves no role.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_that_fails_leaves_no_role() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let before = roles(&cluster, 's');
+    for _ in 0..3 {
+        let mut client = Client::connect(&gateway.address(), gateway.transport()).await.unwrap();
+        let parameters = [("user", "agent"), ("database", "ops"), ("no_such_setting", "1")];
+        let version = chaperone_testkit::raw::frontend::V3_0;
+        let refused = client.login_with(version, &parameters, &gateway.token()).await.unwrap_err().to_string();
+        assert!(refused.contains("no_such_setting"), "{refused}");
+    }
+    let start = Instant::now();
+    while roles(&cluster, 's') != before {
+        assert!(start.elapsed() < Duration::from_secs(10), "roles are left: {:?}", roles(&cluster, 's'));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+/// The minter's own connections may end at any time: a restart, a timeout of somebody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_open_and_end_when_the_minters_connections_are_gone() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let before = roles(&cluster, 's');
+    let end = format!(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '{MINTER}' \
+         AND application_name = 'chaperone minter'"
+    );
+    let mut client = gateway.client("clinic").await;
+    let mut ended = 0;
+    for _ in 0..3 {
+        ended += cluster.psql(&end).unwrap().trim().parse::<u32>().unwrap();
+        let other = gateway.client("clinic").await;
+        assert_eq!(client.rows("select count(*) from clinic.patient").await.unwrap(), ["300"]);
+        ended += cluster.psql(&end).unwrap().trim().parse::<u32>().unwrap();
+        drop(std::mem::replace(&mut client, other));
+        let start = Instant::now();
+        while roles(&cluster, 's').len() > before.len() + 1 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the role of a session that ended is left");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert!(ended >= 6, "{ended} connections ended");
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+/// What was dropped and made again under the same name has no privileges until somebody passes them on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_again_under_the_same_name_is_read_again() {
+    let _alone = ALONE.lock().await;
+    let cluster = Arc::new(fresh_cluster());
+    prepare(&cluster);
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let mut client = gateway.client("clinic").await;
+    assert_eq!(client.rows("select count(last_name) from clinic.patient").await.unwrap(), ["300"]);
+    let again = "ALTER TABLE clinic.patient DROP COLUMN last_name CASCADE; \
+                 ALTER TABLE clinic.patient ADD COLUMN last_name text DEFAULT 'Again'";
+    cluster.psql_in("clinic", again).unwrap();
+    for _ in 0..40 {
+        std::thread::sleep(Duration::from_millis(100));
+        let answer = client.query("select count(last_name) from clinic.patient").await;
+        let answer = answer.unwrap_or_else(|error| panic!("{error}: {}", gateway.log()));
+        if field(&answer, b'C').is_empty() {
+            break;
+        }
+    }
+    assert_eq!(client.rows("select count(last_name) from clinic.patient").await.unwrap(), ["300"]);
+    let mut other = gateway.client("clinic").await;
+    assert_eq!(other.rows("select distinct last_name from clinic.patient").await.unwrap(), ["Again"]);
+    drop((client, other));
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
