@@ -37,6 +37,17 @@ async fn drop_owner(control: &mut Control, role: &str, keeper: &str) -> Result<(
 /// Ends what runs under a session's role, then drops the role. What the session made to stay belongs to the keeper then;
 /// `true` if there is any.
 pub(super) async fn drop_session(control: &mut Control, role: &str, keeper: &str) -> Result<bool, UpstreamError> {
+    match end_and_drop(control, role, keeper).await {
+        // insufficient_privilege: before release 16 a role may take the minter's membership in itself away
+        Err(UpstreamError::Server { code, .. }) if code == "42501" => {
+            control.query(&format!("GRANT {role} TO CURRENT_USER")).await?;
+            end_and_drop(control, role, keeper).await
+        }
+        other => other,
+    }
+}
+
+async fn end_and_drop(control: &mut Control, role: &str, keeper: &str) -> Result<bool, UpstreamError> {
     let backends = format!(
         "SELECT pg_catalog.pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity \
          WHERE usename = '{role}' AND backend_type = 'client backend'"

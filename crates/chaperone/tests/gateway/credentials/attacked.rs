@@ -146,3 +146,58 @@ async fn workers_start_for_a_role_that_may_not_log_in() {
     drop(client);
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
+
+/// Before release 16 a role may say who is a member of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_shakes_the_minter_off_is_dropped_all_the_same() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let before = roles(&cluster, 's');
+    let mut client = gateway.client("ops").await;
+    let role = new_role(&cluster, &before);
+    let revoked = client.query(&format!("revoke {role} from {MINTER}")).await.unwrap();
+    let code = field(&revoked, b'C');
+    assert!(["", "42501"].contains(&&*code), "{code}");
+    let made = client.query("create table ops.shaken (a int)").await.unwrap();
+    assert_eq!(field(&made, b'M'), "");
+    drop(client);
+    gone(&cluster, &role);
+    cluster.psql_in("ops", "DROP TABLE ops.shaken").unwrap();
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+/// What an earlier process left in a database that the connection does not lead to any more cannot be dropped from here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_may_lead_to_another_database() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    drop(gateway.client("ops").await);
+    gateway.kill();
+    let file = gateway.path("chaperone.yaml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let there = format!("localhost:{}/ops", cluster.port());
+    assert!(config.contains(&there));
+    std::fs::write(&file, config.replace(&there, &format!("localhost:{}/clinic", cluster.port()))).unwrap();
+    gateway.launch();
+    let mut client = gateway.client("ops").await;
+    assert_eq!(client.rows("select current_database()").await.unwrap(), ["clinic"]);
+    drop(client);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+}
+
+/// Many open at once, and the gateway is stopped while they are open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_sessions_leave_no_role_when_the_gateway_stops() {
+    let _alone = ALONE.lock().await;
+    let cluster = cluster();
+    let mut gateway = Setup::new().cluster(cluster.clone()).minted().start();
+    let before = roles(&cluster, 's').len();
+    let clients = futures_util::future::join_all((0..100).map(|_| gateway.client("clinic"))).await;
+
+    assert_eq!(roles(&cluster, 's').len(), before + 100);
+    assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
+    assert_eq!(roles(&cluster, 's').len(), before);
+    drop(clients);
+}
