@@ -8,6 +8,7 @@
 //! A password lives in this process for the milliseconds between the first two steps; the database knows its SCRAM verifier
 //! alone. What a crash leaves is found by its name ([`names`]) and dropped ([`reconcile`]).
 
+mod keeper;
 mod names;
 mod plan;
 mod profile;
@@ -65,12 +66,16 @@ struct Making {
     swept: bool,
 }
 
-/// A session's role. Dropped without [`Minted::end`] it is left to [`reconcile`].
+/// A session's role. Dropped without [`Minted::end`] (the session did not open, or its agent left) it ends all the same.
 #[derive(Debug)]
 pub(crate) struct Minted {
     connection: Arc<Connection>,
     role: String,
     plan: Arc<Plan>,
+    /// The one that it is a member of: what the minter can pass on may be something else by now.
+    profile: String,
+    /// There is a role to drop, perhaps.
+    made: bool,
 }
 
 /// Why a session gets no role; then it does not open.
@@ -90,6 +95,9 @@ pub enum MintError {
     /// The minter's own credential cannot be had.
     #[error("the minter's credential cannot be had")]
     Credential(#[from] CredentialError),
+    /// It does not let the session in: an agent's startup parameter, perhaps.
+    #[error("the database does not let the session's role in")]
+    LogIn(#[source] UpstreamError),
     /// The role could read what its masks hide.
     #[error("a session's role could read what its masks hide, by a privilege of PUBLIC perhaps: {}", .0.join(", "))]
     Reads(Vec<String>),
@@ -143,8 +151,13 @@ impl Minter {
     ) -> Result<(Upstream, Minted), MintError> {
         let role = self.names.session(&random::<16>()?);
         self.live().insert(role.clone());
-        // from here on whatever goes wrong leaves a role that is swept up
-        let minted = Minted { connection: connection.clone(), role: role.clone(), plan: plan.clone() };
+        let mut minted = Minted {
+            connection: connection.clone(),
+            role: role.clone(),
+            plan: plan.clone(),
+            profile: String::new(),
+            made: false,
+        };
         let password = Secret::new(hex(&random::<PASSWORD>()?));
         let (profile, startup) = {
             let mut making = self.making.lock().await;
@@ -153,7 +166,8 @@ impl Minter {
             let visible = match made {
                 Ok(rows) => profile::names(rows),
                 Err(error) => {
-                    making.control = None;
+                    // somebody dropped it: the next session makes it again
+                    making.profiles.remove(&profile);
                     return Err(error);
                 }
             };
@@ -161,6 +175,9 @@ impl Minter {
                 making.ask(connection, "ROLLBACK").await?;
                 return Err(MintError::Reads(visible));
             }
+            // from here on whatever goes wrong leaves a role
+            minted.made = true;
+            minted.profile.clone_from(&profile);
             making.ask(connection, "COMMIT").await?;
             (profile, startup(connection, &making.settings, parameters))
         };
@@ -171,7 +188,7 @@ impl Minter {
         drop(credential);
         // also when nobody got in: it may not be of use to anybody
         let disarmed = self.making.lock().await.ask(connection, &disarm(&role)).await;
-        let upstream = opened?;
+        let upstream = opened.map_err(MintError::LogIn)?;
         disarmed?;
         Ok((upstream, minted))
     }
@@ -184,17 +201,25 @@ impl Minter {
     /// Ends what is left of a session's role and drops it; says so on record.
     async fn end(&self, connection: &Connection, role: &str) -> Result<(), MintError> {
         let mut dropping = self.dropping.lock().await;
-        let control = match dropping.take() {
-            Some(control) => control,
-            None => control(connection).await?,
+        let keeper = self.names.keeper();
+        let mut kept = dropping.take();
+        let dropped = loop {
+            let again = kept.is_some();
+            let mut control = match kept.take() {
+                Some(control) => control,
+                None => control(connection).await?,
+            };
+            match reconcile::drop_session(&mut control, role, &keeper).await {
+                Ok(stays) => {
+                    *dropping = Some(control);
+                    break stays;
+                }
+                Err(error) if again && is_gone(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         };
-        let control = dropping.insert(control);
-        let dropped = reconcile::drop_session(control, role).await;
-        if matches!(dropped, Err(ref error) if !matches!(error, UpstreamError::Server { .. })) {
-            *dropping = None;
-        }
         drop(dropping);
-        if dropped? {
+        if dropped {
             // there is more to pass on
             self.plans.look_again();
         }
@@ -208,19 +233,23 @@ pub(crate) type PlanKey = (Arc<chaperone_analysis::Catalog>, Arc<chaperone_model
 
 impl Making {
     async fn ask(&mut self, connection: &Connection, sql: &str) -> Result<Vec<Vec<Option<String>>>, MintError> {
-        let mut control = match self.control.take() {
-            Some(control) => control,
+        let kept = self.control.take();
+        // a connection that was not asked for a while may be gone: a restart, somebody's timeout. What begins on another
+        // one is whole; what ends here is not
+        let again = kept.is_some() && !["COMMIT", "ROLLBACK"].contains(&sql);
+        let mut asked = match kept {
+            Some(kept) => kept,
             None => control(connection).await?,
         };
-        let answer = control.query(sql).await;
-        // an error of the server's leaves its connection usable, outside of any transaction once that is rolled back
-        match answer {
-            Ok(rows) => {
-                self.control = Some(control);
-                Ok(rows)
-            }
-            Err(error) => Err(error.into()),
+        let mut answer = asked.query(sql).await;
+        if again && matches!(&answer, Err(error) if is_gone(error)) {
+            asked = control(connection).await?;
+            answer = asked.query(sql).await;
         }
+        let rows = answer?;
+        // after an error it is dropped, and the transaction that may be open on it
+        self.control = Some(asked);
+        Ok(rows)
     }
 }
 
@@ -234,21 +263,24 @@ impl Minted {
     pub(crate) async fn follow(&mut self, plan: Arc<Plan>) -> Result<(), MintError> {
         let Some(minter) = &self.connection.minter else { return Ok(()) };
         let mut making = minter.making.lock().await;
-        let before = minter.profile(&mut making, &self.connection, &self.plan).await?;
         let profile = minter.profile(&mut making, &self.connection, &plan).await?;
-        let visible = making.ask(&self.connection, &moves(&self.role, &before, &profile, &plan)).await?;
-        let visible = profile::names(visible);
+        let moved = making.ask(&self.connection, &moves(&self.role, &self.profile, &profile, &plan)).await;
+        let visible = profile::names(moved.inspect_err(|_| {
+            making.profiles.remove(&profile);
+        })?);
         if !visible.is_empty() {
             making.control = None;
             return Err(MintError::Reads(visible));
         }
         making.ask(&self.connection, "COMMIT").await?;
+        self.profile = profile;
         self.plan = plan;
         Ok(())
     }
 
     /// The session is over: so is its role. What cannot be done now is done later.
-    pub(crate) async fn end(self) {
+    pub(crate) async fn end(mut self) {
+        self.made = false;
         let Some(minter) = &self.connection.minter else { return };
         if let Err(error) = minter.end(&self.connection, &self.role).await {
             tracing::warn!(
@@ -263,8 +295,19 @@ impl Minted {
 
 impl Drop for Minted {
     fn drop(&mut self) {
-        // what is not live is swept up; `end` has removed it already, or failed
-        if let Some(minter) = &self.connection.minter {
+        if self.made
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let left = Minted {
+                connection: self.connection.clone(),
+                role: self.role.clone(),
+                plan: self.plan.clone(),
+                profile: std::mem::take(&mut self.profile),
+                made: true,
+            };
+            runtime.spawn(left.end());
+        } else if let Some(minter) = &self.connection.minter {
+            // what is not live is swept up; `end` has removed it already, or failed
             minter.live().remove(&self.role);
         }
     }
@@ -273,9 +316,16 @@ impl Drop for Minted {
 /// Opens a connection of the minter's own.
 async fn control(connection: &Connection) -> Result<Control, MintError> {
     let credential = connection.credential.resolve().await?;
-    let parameters = [("application_name".to_owned(), "chaperone minter".to_owned())];
+    // in nobody's schema is there a function or an operator that our statements could mean
+    let parameters = [("application_name", "chaperone minter"), ("search_path", "pg_catalog")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let opened = upstream::open(&connection.target, &credential, &parameters, &OpenLimits::default()).await?;
     Ok(Control::new(opened, PATIENCE))
+}
+
+/// Whether a connection is over, with nothing of it still running.
+fn is_gone(error: &UpstreamError) -> bool {
+    matches!(error, UpstreamError::Io(_) | UpstreamError::Closed)
 }
 
 /// Makes a role in a transaction that waits for its end; gives what it could read and should not.

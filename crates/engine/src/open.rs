@@ -213,14 +213,18 @@ async fn reach(connection: &Connection, parameters: &[(String, String)]) -> Resu
     })?;
     upstream::open(&connection.target, &credential, parameters, &OpenLimits::default()).await.map_err(|error| {
         failed(&error);
-        match error {
-            // about a startup parameter of the agent's; what concerns our own log-in (class 28) is not its business
-            UpstreamError::Server { code, message } if !connection.is_protected() && !code.starts_with("28") => {
-                OpenError::Server(message)
-            }
-            _ => OpenError::Refused(Box::new(unreachable(&connection.name))),
-        }
+        not_let_in(connection, error)
     })
+}
+
+fn not_let_in(connection: &Connection, error: UpstreamError) -> OpenError {
+    match error {
+        // about a startup parameter of the agent's; what concerns our own log-in (class 28) is not its business
+        UpstreamError::Server { code, message } if !connection.is_protected() && !code.starts_with("28") => {
+            OpenError::Server(message)
+        }
+        _ => OpenError::Refused(Box::new(unreachable(&connection.name))),
+    }
 }
 
 /// Logs in to the database as a role of the session's own.
@@ -236,6 +240,7 @@ async fn minted(
         Err(error) => {
             tracing::error!(connection = connection.name, error = chain(&error), "a session gets no database role");
             Err(match error {
+                MintError::LogIn(error) => return Err(not_let_in(connection, error)),
                 MintError::Ledger => ledger_down(),
                 MintError::Reads(_) => reads(&connection.name),
                 MintError::Upstream(_) | MintError::Refused { .. } | MintError::Credential(_) | MintError::Random => {

@@ -29,6 +29,11 @@ impl Names {
         format!("{}_p_{}", self.prefix, short(privileges))
     }
 
+    /// Who owns what sessions made to stay.
+    pub(super) fn keeper(&self) -> String {
+        format!("{}_keeper", self.prefix)
+    }
+
     /// A pattern of `LIKE` for all session roles.
     pub(super) fn sessions(&self) -> String {
         format!(r"{}\_s\_%", self.prefix.replace('_', r"\_"))
@@ -51,7 +56,7 @@ mod tests {
     #[test]
     fn names_are_identifiers_that_need_no_quotes_and_fit() {
         let names = Names::of("log.example+1+key", "clinic \"; DROP");
-        for name in [names.session(&[0xab; 16]), names.profile("GRANT")] {
+        for name in [names.session(&[0xab; 16]), names.profile("GRANT"), names.keeper()] {
             assert!(name.len() <= 63, "{name}");
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
         }

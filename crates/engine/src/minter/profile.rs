@@ -3,33 +3,34 @@
 use chaperone_mask::quoted;
 use chaperone_model::TableName;
 
-use super::{Making, MintError, Minter, Plan, reconcile};
+use super::{Making, MintError, Minter, Plan, control, reconcile};
 use crate::connection::Connection;
 
-/// What the minter can pass on (conditions run in any order, and the one about sequences raises for others): kind, schema, name, privileges. What belongs to the server itself is everybody's already.
+/// What the minter can pass on (conditions run in any order, and the one about sequences raises for others): kind, schema, name, privileges, OID. What belongs to the server itself is everybody's already.
 const PASSABLE: &str = "\
-    SELECT 'database', '', pg_catalog.current_database(), pg_catalog.string_agg(p, ', ' ORDER BY p) \
+    SELECT 'database', '', pg_catalog.current_database(), pg_catalog.string_agg(p, ', ' ORDER BY p), '' \
     FROM pg_catalog.unnest('{CONNECT,TEMPORARY}'::pg_catalog.text[]) AS p \
     WHERE pg_catalog.has_database_privilege(pg_catalog.current_database(), p || ' WITH GRANT OPTION') \
     UNION ALL \
-    SELECT 'schema', '', n.nspname, pg_catalog.string_agg(p, ', ' ORDER BY p) FROM pg_catalog.pg_namespace n, \
+    SELECT 'schema', '', n.nspname, pg_catalog.string_agg(p, ', ' ORDER BY p), n.oid::pg_catalog.text \
+    FROM pg_catalog.pg_namespace n, \
     pg_catalog.unnest('{USAGE,CREATE}'::pg_catalog.text[]) AS p \
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
     AND pg_catalog.has_schema_privilege(n.oid, p || ' WITH GRANT OPTION') GROUP BY n.oid, n.nspname \
     UNION ALL \
-    SELECT 'table', n.nspname, c.relname, pg_catalog.string_agg(p, ', ' ORDER BY p) \
+    SELECT 'table', n.nspname, c.relname, pg_catalog.string_agg(p, ', ' ORDER BY p), c.oid::pg_catalog.text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, \
     pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::pg_catalog.text[]) AS p \
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
     AND pg_catalog.has_table_privilege(c.oid, p || ' WITH GRANT OPTION') GROUP BY c.oid, n.nspname, c.relname \
     UNION ALL \
-    SELECT 'sequence', n.nspname, c.relname, 'USAGE' \
+    SELECT 'sequence', n.nspname, c.relname, 'USAGE', c.oid::pg_catalog.text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE n.nspname !~ '^pg_' \
     AND CASE c.relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'USAGE WITH GRANT OPTION') END \
     UNION ALL \
     SELECT CASE f.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, n.nspname, \
-    pg_catalog.format('%I(%s)', f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)), 'EXECUTE' \
+    pg_catalog.format('%I(%s)', f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)), 'EXECUTE', f.oid::pg_catalog.text \
     FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace \
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
     AND NOT pg_catalog.has_function_privilege('public', f.oid, 'EXECUTE') \
@@ -60,16 +61,28 @@ impl Minter {
         if !making.swept {
             // what an earlier process made is not what this one would make, perhaps; its sessions are over
             for name in names(making.ask(connection, &reconcile::listed(&self.names.profiles())).await?) {
-                making.ask(connection, &reconcile::drop_profile(&name)).await?;
+                let mut own = control(connection).await?;
+                // one that has privileges in another database, where the connection led before, cannot be dropped from here
+                if let Err(error) = reconcile::drop_profile(&mut own, &name, &self.names.keeper()).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(connection = connection.name, profile = name, error, "an old profile stays");
+                }
+                own.close().await;
             }
             making.swept = true;
         }
         making.settings = pairs(making.ask(connection, SETTINGS).await?);
         let privileges = privileges(making.ask(connection, PASSABLE).await?, plan);
-        let name = self.names.profile(&privileges.join("\n"));
+        // a table or a column that was made again under the same name has no privileges yet: another profile
+        let identity: Vec<String> = privileges.iter().map(|(what, object)| format!("{what} {object}")).collect();
+        let name = self.names.profile(&identity.join("\n"));
         if !making.profiles.contains(&name) {
-            let granted: String = privileges.iter().map(|what| format!("GRANT {what} TO {name}; ")).collect();
-            let sql = format!("BEGIN; CREATE ROLE {name} NOLOGIN ROLE CURRENT_USER; {granted}COMMIT");
+            let granted: String = privileges.iter().map(|(what, _)| format!("GRANT {what} TO {name}; ")).collect();
+            // it is there if the answer to our making it was lost; nobody was given it
+            let there = making.ask(connection, &reconcile::listed(&name.replace('_', r"\_"))).await?;
+            let again =
+                if there.is_empty() { String::new() } else { format!("DROP OWNED BY {name}; DROP ROLE {name}; ") };
+            let sql = format!("BEGIN; {again}CREATE ROLE {name} NOLOGIN ROLE CURRENT_USER; {granted}COMMIT");
             making.ask(connection, &sql).await?;
             making.profiles.insert(name.clone());
         }
@@ -78,18 +91,18 @@ impl Minter {
     }
 }
 
-/// `SELECT (a) ON TABLE x.y`, and so on.
-fn privileges(rows: Vec<Vec<Option<String>>>, plan: &Plan) -> Vec<String> {
+/// `SELECT (a) ON TABLE x.y`, and so on, each with the OID that it is about, and numbers of columns.
+fn privileges(rows: Vec<Vec<Option<String>>>, plan: &Plan) -> Vec<(String, String)> {
     let mut privileges = Vec::new();
     for row in rows {
-        let [Some(kind), Some(schema), Some(name), Some(passable)] = &row[..] else { continue };
+        let [Some(kind), Some(schema), Some(name), Some(passable), Some(oid)] = &row[..] else { continue };
         let object = match &**kind {
             "database" | "schema" => quoted(name),
             "function" | "procedure" => format!("{}.{name}", quoted(schema)),
             _ => format!("{}.{}", quoted(schema), quoted(name)),
         };
         let Some(tables) = &plan.tables else {
-            privileges.push(format!("{passable} ON {kind} {object}"));
+            privileges.push((format!("{passable} ON {kind} {object}"), oid.clone()));
             continue;
         };
         match &**kind {
@@ -99,16 +112,18 @@ fn privileges(rows: Vec<Vec<Option<String>>>, plan: &Plan) -> Vec<String> {
                 let columns: Vec<String> = need.read.values().map(|column| quoted(column)).collect();
                 let reads = passable.split(", ").any(|privilege| privilege == "SELECT");
                 if reads && !columns.is_empty() {
-                    privileges.push(format!("SELECT ({}) ON TABLE {object}", columns.join(", ")));
+                    let numbers = need.read.keys();
+                    let numbers = numbers.fold(oid.clone(), |all, number| format!("{all},{number}"));
+                    privileges.push((format!("SELECT ({}) ON TABLE {object}", columns.join(", ")), numbers));
                 }
                 let writes: Vec<&str> = passable.split(", ").filter(|privilege| *privilege != "SELECT").collect();
                 if !writes.is_empty() {
-                    privileges.push(format!("{} ON TABLE {object}", writes.join(", ")));
+                    privileges.push((format!("{} ON TABLE {object}", writes.join(", ")), oid.clone()));
                 }
             }
             // somebody's code could read for its owner
             "function" | "procedure" => {}
-            _ => privileges.push(format!("{passable} ON {kind} {object}")),
+            _ => privileges.push((format!("{passable} ON {kind} {object}"), oid.clone())),
         }
     }
     privileges

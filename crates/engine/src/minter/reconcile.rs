@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MintError, Minter, control, profile};
+use super::{MintError, Minter, control, keeper, profile};
 use crate::connection::Connection;
 use crate::upstream::{Control, UpstreamError};
 
@@ -17,14 +17,37 @@ pub(super) fn listed(pattern: &str) -> String {
     format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname LIKE '{pattern}' ORDER BY 1")
 }
 
-/// Everything that a profile may do is taken back with it; its members lose it at once.
-pub(super) fn drop_profile(name: &str) -> String {
-    format!("BEGIN; DROP OWNED BY {name}; DROP ROLE {name}; COMMIT")
+/// Everything that a profile may do is taken back with it; its members lose it at once. A session may have made something
+/// as its profile (`SET ROLE`): that stays.
+pub(super) async fn drop_profile(control: &mut Control, name: &str, keeper: &str) -> Result<(), UpstreamError> {
+    keeper::ready(control, keeper).await?;
+    drop_owner(control, name, keeper).await
 }
 
-/// Ends what runs under a session's role, then drops the role. What the session made to stay belongs to the minter then;
+/// Drops a role that owns something, or has privileges.
+async fn drop_owner(control: &mut Control, role: &str, keeper: &str) -> Result<(), UpstreamError> {
+    let owned = format!("BEGIN; REASSIGN OWNED BY {role} TO {keeper}; DROP OWNED BY {role}; DROP ROLE {role}; COMMIT");
+    let dropped = control.query(&owned).await;
+    if dropped.is_err() {
+        control.query("ROLLBACK").await?;
+    }
+    dropped.map(drop)
+}
+
+/// Ends what runs under a session's role, then drops the role. What the session made to stay belongs to the keeper then;
 /// `true` if there is any.
-pub(super) async fn drop_session(control: &mut Control, role: &str) -> Result<bool, UpstreamError> {
+pub(super) async fn drop_session(control: &mut Control, role: &str, keeper: &str) -> Result<bool, UpstreamError> {
+    match end_and_drop(control, role, keeper).await {
+        // insufficient_privilege: before release 16 a role may take the minter's membership in itself away
+        Err(UpstreamError::Server { code, .. }) if code == "42501" => {
+            control.query(&format!("GRANT {role} TO CURRENT_USER")).await?;
+            end_and_drop(control, role, keeper).await
+        }
+        other => other,
+    }
+}
+
+async fn end_and_drop(control: &mut Control, role: &str, keeper: &str) -> Result<bool, UpstreamError> {
     let backends = format!(
         "SELECT pg_catalog.pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity \
          WHERE usename = '{role}' AND backend_type = 'client backend'"
@@ -33,14 +56,8 @@ pub(super) async fn drop_session(control: &mut Control, role: &str) -> Result<bo
     match control.query(&format!("DROP ROLE IF EXISTS {role}")).await {
         // dependent_objects_still_exist
         Err(UpstreamError::Server { code, .. }) if code == "2BP01" => {
-            let owned = format!(
-                "BEGIN; REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}; COMMIT"
-            );
-            let dropped = control.query(&owned).await.map(|_| true);
-            if dropped.is_err() {
-                control.query("ROLLBACK").await?;
-            }
-            dropped
+            keeper::ready(control, keeper).await?;
+            drop_owner(control, role, keeper).await.map(|()| true)
         }
         other => other.map(|_| false),
     }
@@ -88,8 +105,9 @@ impl Minter {
             self.names.sessions()
         );
         for name in profile::names(control.query(&spare).await?) {
-            control.query(&drop_profile(&name)).await?;
+            // whether or not we hear of it: who needs it makes it again
             making.profiles.remove(&name);
+            drop_profile(control, &name, &self.names.keeper()).await?;
             tracing::debug!(connection = connection.name, profile = name, "a profile that nobody had is dropped");
         }
         Ok(())
