@@ -57,8 +57,11 @@ pub(crate) struct Numbered {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) number: u64,
     /// What was asked of [`Numbered::with_columns_of`]: many statements ask the same.
-    known: Arc<std::sync::Mutex<Vec<(Arc<Catalog>, Option<Arc<Catalog>>)>>>,
+    known: Arc<std::sync::Mutex<Vec<Compared>>>,
 }
+
+/// An earlier catalog, and what became of the question.
+type Compared = (Arc<Catalog>, Option<Arc<Catalog>>);
 
 impl Numbered {
     pub(crate) fn new(catalog: Arc<Catalog>, number: u64) -> Self {
