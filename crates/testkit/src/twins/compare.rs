@@ -37,17 +37,24 @@ pub fn differ(a: &Answer, b: &Answer, how: How, [one, other]: [&str; 2]) -> Opti
     Some(format!("differs at {at} of {} and {}\n  {}\n  {}", a.len(), b.len(), shown(&a), shown(&b)))
 }
 
-/// Temporary tables, and the types of their rows, are numbered by a counter of the whole cluster, which both twins move on: where
-/// two descriptions of rows name other tables or types of somebody, neither number is looked at. That they are shown as stored is what the canaries find.
+/// Temporary tables, the types of their rows, and the schema that they are in are numbered by a counter of the whole cluster,
+/// which both twins move on: where two descriptions of rows name other tables or types of somebody, or two rows other schemas by
+/// number, neither is looked at. That they are shown as stored is what the canaries find.
 fn numbered_alike(a: &Answer, b: &Answer) -> (Answer, Answer) {
     let (mut a, mut b) = (a.clone(), b.clone());
     let mut changed = false;
+    let mut schemas = Vec::new();
     for (one, other) in a.messages.iter_mut().zip(&mut b.messages) {
-        if one.tag != b'T' || other.tag != b'T' {
-            continue;
-        }
-        let places: Vec<usize> =
-            numbers(&one.body).into_iter().filter(|at| numbers(&other.body).contains(at)).collect();
+        let found: fn(&[u8], &[usize]) -> Vec<usize> = match (one.tag, other.tag) {
+            (b'T', b'T') => {
+                schemas = columns_of(&one.body, REGNAMESPACE);
+                |body, _| numbers(body)
+            }
+            (b'D', b'D') => values_of_four,
+            _ => continue,
+        };
+        let there = found(&other.body, &schemas);
+        let places: Vec<usize> = found(&one.body, &schemas).into_iter().filter(|at| there.contains(at)).collect();
         for at in places {
             let (Some(x), Some(y)) = (one.body.get_mut(at..at + 4), other.body.get_mut(at..at + 4)) else { continue };
             if x != y && number(x) > 16_384 && number(y) > 16_384 {
@@ -77,6 +84,31 @@ fn numbers(body: &[u8]) -> Vec<usize> {
     while let Some(end) = body.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0)) {
         places.extend([at + end + 1, at + end + 7]);
         at += end + 1 + 18;
+    }
+    places
+}
+
+/// The type of a schema's number (`pg_type.oid`).
+const REGNAMESPACE: u32 = 4089;
+
+/// Which columns of a `RowDescription` have this type.
+fn columns_of(body: &[u8], ty: u32) -> Vec<usize> {
+    let types = numbers(body).into_iter().skip(1).step_by(2);
+    let is_it = |at: usize| body.get(at..at + 4).is_some_and(|bytes| number(bytes) == ty);
+    types.enumerate().filter(|(_, at)| is_it(*at)).map(|(column, _)| column).collect()
+}
+
+/// Where the values of these columns are in a `DataRow`, of those that have four bytes.
+fn values_of_four(body: &[u8], columns: &[usize]) -> Vec<usize> {
+    let (mut places, mut at, mut column) = (Vec::new(), 2, 0);
+    while let Some(length) = body.get(at..at + 4).map(number) {
+        at += 4;
+        if length == 4 && columns.contains(&column) {
+            places.push(at);
+        }
+        // a NULL has no bytes
+        at += if length == u32::MAX { 0 } else { length as usize };
+        column += 1;
     }
     places
 }
@@ -121,6 +153,10 @@ mod tests {
         assert!(same(&one, &answer(20_003, 20_005, b"x")));
         assert!(same(&one, &answer(20_000, 20_005, b"x")));
         assert!(!same(&one, &answer(20_003, 20_005, b"y")));
+        let schema = |number: u32| answer(0, REGNAMESPACE, &number.to_be_bytes());
+        assert!(same(&schema(20_000), &schema(20_001)));
+        assert!(!same(&schema(20_000), &schema(11)));
+        assert!(!same(&answer(0, 26, &20_000_u32.to_be_bytes()), &answer(0, 26, &20_001_u32.to_be_bytes())));
         // of the server's own, or of none
         assert!(!same(&one, &answer(20_000, 25, b"x")));
         assert!(!same(&one, &answer(0, 20_002, b"x")));
