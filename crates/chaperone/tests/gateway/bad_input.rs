@@ -178,7 +178,9 @@ async fn a_database_that_dies_in_the_middle_of_an_answer() {
     }
     let mut late = gateway.stranger().await;
     let refused = late.login("agent", "ops", &gateway.token()).await.unwrap_err();
-    assert!(format!("{refused:#}").contains("08001"), "{refused:#}");
+    let refused = format!("{refused:#}");
+    // a server that still goes down says so itself, where nothing is protected
+    assert!(refused.contains("08001") || refused.contains("57P03"), "{refused}");
     gateway.assert_well();
     assert_eq!(gateway.stop_and_verify(), 0, "{}", gateway.log());
 }
