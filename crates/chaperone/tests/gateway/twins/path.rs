@@ -78,15 +78,12 @@ async fn a_path_of_the_servers_configuration_changes_no_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_is_filled_by_commit_is_looked_at_then() {
     let (cluster, canaries, mut gateway) = stage();
-    let of_it = "oid = 'public.translate(public.citext, public.citext, text)'::regprocedure";
-    let body = cluster.psql_in(TWINS[0], &format!("SELECT prosrc FROM pg_proc WHERE {of_it}")).unwrap();
-    let made = |body: &str| {
-        let sql = format!(
-            "CREATE OR REPLACE FUNCTION public.translate(citext, citext, text) RETURNS text LANGUAGE sql IMMUTABLE STRICT \
-             AS $x${body}$x$"
-        );
-        cluster.psql_in(TWINS[0], &sql).unwrap();
-    };
+    // since PostgreSQL 18 its body is no text any more
+    let definition = "SELECT pg_get_functiondef('public.translate(public.citext, public.citext, text)'::regprocedure)";
+    let own = cluster.psql_in(TWINS[0], definition).unwrap();
+    let trap = "CREATE OR REPLACE FUNCTION public.translate(citext, citext, text) RETURNS text LANGUAGE sql IMMUTABLE STRICT \
+                AS 'SELECT trap.reveal()'";
+    let made = |sql: &str| cluster.psql_in(TWINS[0], sql).unwrap();
     // not put in for its name, so its body is looked up when the first row is made
     let sql = "SELECT id, translate('b'::citext, (SELECT max(state) FROM clinic.stay s WHERE s.id = t.id)::citext, 'c') \
                FROM clinic.stay t";
@@ -95,13 +92,13 @@ async fn a_cursor_that_is_filled_by_commit_is_looked_at_then() {
         answered(&mut client, "BEGIN").await;
         answered(&mut client, &format!("DECLARE c CURSOR WITH HOLD FOR {sql}")).await;
         tokio::time::sleep(KNOWN).await;
-        made("SELECT trap.reveal()");
+        made(trap);
         tokio::time::sleep(wait).await;
         // takes a lock, with which the session hears of the new body
         client.query("SELECT count(*) FROM clinic.room").await.ok();
         let committed = client.query("COMMIT").await;
         assert!(committed.is_err() || !is_answered(&committed.unwrap()), "it was filled by somebody's code");
-        made(&body);
+        made(&own);
         tokio::time::sleep(KNOWN).await;
         client.query("FETCH 3 FROM c").await.ok();
         assert_eq!(canaries.within(&client.take_received()), None);
@@ -111,7 +108,7 @@ async fn a_cursor_that_is_filled_by_commit_is_looked_at_then() {
     answered(&mut client, "BEGIN").await;
     answered(&mut client, &format!("DECLARE c CURSOR WITH HOLD FOR {sql}")).await;
     answered(&mut client, "COMMIT").await;
-    made("SELECT trap.reveal()");
+    made(trap);
     tokio::time::sleep(KNOWN).await;
     answered(&mut client, "BEGIN").await;
     answered(&mut client, "COMMIT").await;
