@@ -35,6 +35,20 @@ const DESCRIBED: [Move; 2] = [
     ],
 ];
 
+/// A column comes that nobody classified, full of what is masked: what runs goes on, and does not read it.
+const COLUMNS: [Move; 2] = [
+    [
+        "SELECT r, r.*, to_json(r) FROM clinic.room r NATURAL JOIN clinic.room s ORDER BY r.beds, r.room",
+        "ALTER TABLE clinic.room ADD COLUMN told text DEFAULT trap.reveal()",
+        "ALTER TABLE clinic.room DROP COLUMN told",
+    ],
+    [
+        "SELECT s, (SELECT max(to_json(t)::text) FROM clinic.stay t WHERE t.id = s.id) FROM clinic.stay s ORDER BY id",
+        "ALTER TABLE clinic.stay ADD COLUMN told text DEFAULT trap.reveal()",
+        "ALTER TABLE clinic.stay DROP COLUMN told",
+    ],
+];
+
 /// It does not.
 const HIDDEN: [Move; 5] = [
     [
@@ -174,7 +188,7 @@ async fn what_changes_between_two_messages_shows_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changed_just_now_shows_nothing() {
     // 4: in the middle of a portal that has given some of its rows
-    play(&[(&HIDDEN, &[0, 1, 3, 4, 6, 9], Duration::ZERO)]).await;
+    play(&[(&HIDDEN, &[0, 1, 3, 4, 6, 9], Duration::ZERO), (&COLUMNS, &[0, 1, 3, 6, 9], Duration::ZERO)]).await;
 }
 
 /// Asks again and again, in a new session when one ends. Every byte that came, whole answers, and sessions that ended.
